@@ -1,0 +1,1 @@
+//! Pixels in, features out: decoding, detection and description on the CPU

@@ -1,0 +1,1 @@
+//! Dataflow operators on timely and differential: pure, incremental, exact

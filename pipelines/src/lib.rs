@@ -1,0 +1,1 @@
+//! Kernels and operators composed: vision, inventory, behaviour, market.

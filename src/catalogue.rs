@@ -1,0 +1,1 @@
+//! The catalogue on disk: product records and their reference pictures.

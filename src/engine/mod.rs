@@ -1,0 +1,1 @@
+//! Drives the dataflow: feeds in, lake out.

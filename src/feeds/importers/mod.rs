@@ -1,0 +1,1 @@
+//! Turns what people already have into recordings.

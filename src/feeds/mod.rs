@@ -1,0 +1,63 @@
+//! Feeds: where frames come from.
+
+use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product};
+
+pub mod importers;
+pub mod recording;
+pub mod simulator;
+
+/// One thing that a feed yields.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A message of a sensor.
+    Frame(Frame),
+    /// A movement known from elsewhere.
+    Declared(DeclaredMovement),
+    /// A record of the product database.
+    Product(Product),
+    /// An appliance and its thresholds.
+    Appliance(Appliance),
+    /// What was truly there: for evaluation alone.
+    Truth(Truth),
+}
+
+/// What an appliance truly held at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// Where.
+    pub appliance: larder_records::ApplianceId,
+    /// When.
+    pub time: larder_records::Time,
+    /// Each item: product, packages, and where its picture shows it.
+    pub items: Vec<(larder_records::ProductId, u32, Option<larder_records::BoundingBox>)>,
+}
+
+/// What stands at one position of a feed: an event, or why there is none.
+pub type Entry = (Position, Result<Event, DeadLetter>);
+
+/// The ordered events of some appliances.
+pub trait Feed {
+    /// The next entry, or none at the end. Names met on the way are interned into `names`.
+    ///
+    /// A record that cannot be taken in is an entry, not an error: the feed goes on behind it.
+    ///
+    /// # Errors
+    /// [`FeedError`] where nothing more can be read.
+    fn next_entry(&mut self, names: &mut Names) -> Result<Option<Entry>, FeedError>;
+}
+
+/// Why a feed cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Two names share an id.
+    #[error(transparent)]
+    Collision(#[from] IdCollision),
+}

@@ -1,0 +1,1 @@
+//! Recordings: feeds on disk, as MCAP files.

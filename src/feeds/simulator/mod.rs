@@ -1,0 +1,1 @@
+//! A simulated kitchen: appliances, a household that uses them, and the truth.

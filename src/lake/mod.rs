@@ -1,0 +1,1 @@
+//! The lake: Delta tables in one folder.
