@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplianceId, HouseholdId, Name, ProductId};
+use crate::{ApplianceId, HouseholdId, Name, ProductId, Time};
 
 /// A record of the product database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Product {
     /// Its SKU.
     pub id: ProductId,
+    /// When the record was made: of two records of one product the later holds, in whatever order they come.
+    pub as_of: Time,
     /// What people call it.
     pub name: Name,
     /// Category path, from the broadest to the narrowest, joined by `/`.
@@ -28,6 +30,8 @@ pub struct Product {
 pub struct Appliance {
     /// Its installation-wide name.
     pub id: ApplianceId,
+    /// When the record was made: of two records of one appliance the later holds, in whatever order they come.
+    pub as_of: Time,
     /// Whose it is.
     pub household: HouseholdId,
     /// The market region that its household counts in.

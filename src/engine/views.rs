@@ -1,0 +1,101 @@
+//! The list of views, and what is done with each of them alike.
+
+use larder_pipelines::Views;
+use larder_records::{Names, views::*};
+
+use crate::lake::{Lake, LakeError};
+
+/// A row with its difference at an epoch.
+pub(super) type Update<R> = (R, u64, isize);
+
+macro_rules! changes {
+    ($($view:ident: $row:ty),* $(,)?) => {
+        /// The changes of every view.
+        #[derive(Debug, Default)]
+        pub struct ViewChanges {
+            $(pub(super) $view: Vec<Update<$row>>,)*
+        }
+
+        impl ViewChanges {
+            /// Every view's name, as the lake calls its table.
+            pub const VIEWS: &'static [&'static str] = &[$(stringify!($view)),*];
+
+            /// Collects on this worker every change of `views`.
+            pub(super) fn collect(
+                views: Views<'_>,
+                probe: &timely::dataflow::ProbeHandle<u64>,
+            ) -> std::rc::Rc<std::cell::RefCell<Self>> {
+                let changes = std::rc::Rc::new(std::cell::RefCell::new(Self::default()));
+                $({
+                    let into = changes.clone();
+                    views.$view
+                        .consolidate()
+                        .inspect_batch(move |_, batch| into.borrow_mut().$view.extend_from_slice(batch))
+                        .probe_with(probe);
+                })*
+                changes
+            }
+
+            /// Takes out the changes up to `epoch`, inclusive.
+            pub(super) fn take_until(&mut self, epoch: u64) -> Self {
+                Self {
+                    $($view: self.$view.extract_if(.., |(_, time, _)| *time <= epoch).collect(),)*
+                }
+            }
+
+            /// Adds the changes of `other`.
+            pub(super) fn merge(&mut self, other: Self) {
+                $(self.$view.extend(other.$view);)*
+            }
+
+            /// How many changes there are, before those that cancel out are dropped.
+            pub fn len(&self) -> usize {
+                0 $(+ self.$view.len())*
+            }
+
+            /// Whether there are none.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Subtracts what the tables of `lake` hold already.
+            ///
+            /// # Errors
+            /// [`LakeError`] where a table cannot be read.
+            pub(super) fn subtract_held(&mut self, lake: &Lake, names: &mut Names) -> Result<(), LakeError> {
+                $(for row in lake.read::<$row>(names)? {
+                    self.$view.push((row, 0, -1));
+                })*
+                Ok(())
+            }
+
+            /// Writes the changes to the tables of `lake`, as of `epoch`: one commit a table.
+            ///
+            /// # Errors
+            /// [`LakeError`] where a commit fails; the tables before it in the list are then ahead of those behind it.
+            pub(super) fn commit(self, lake: &mut Lake, names: &Names, epoch: u64) -> Result<(), LakeError> {
+                $(
+                    let mut rows: Vec<($row, isize)> =
+                        self.$view.into_iter().map(|(row, _, diff)| (row, diff)).collect();
+                    differential_dataflow::consolidation::consolidate(&mut rows);
+                    lake.apply(names, epoch, rows)?;
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+changes! {
+    visits: Visit,
+    movements: Movement,
+    inventory: Inventory,
+    inventory_history: InventoryInterval,
+    food_state: FoodState,
+    behaviour: Behaviour,
+    behaviour_products: ProductBehaviour,
+    behaviour_pairs: PairBehaviour,
+    market: Market,
+    market_pairs: MarketPair,
+    review_queue: ReviewItem,
+}

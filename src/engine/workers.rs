@@ -1,0 +1,237 @@
+//! The timely workers: batches of input in, changes of the views out, one epoch at a time.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender, SyncSender, TryRecvError},
+    },
+    thread::Thread,
+    time::Duration,
+};
+
+use differential_dataflow::input::InputSession;
+use larder_pipelines::Inputs;
+use larder_records::{Appliance, DeclaredMovement, FrameResult, Product, Reading, Review};
+use timely::{WorkerConfig, communication::WorkerGuards, dataflow::ProbeHandle, worker::Worker};
+
+use super::views::ViewChanges;
+
+/// The changes of the inputs in one epoch.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Readings.
+    pub readings: Vec<(Reading, isize)>,
+    /// Vision results, without embeddings.
+    pub frames: Vec<(FrameResult, isize)>,
+    /// Product records.
+    pub products: Vec<(Product, isize)>,
+    /// Appliances.
+    pub appliances: Vec<(Appliance, isize)>,
+    /// Declared movements.
+    pub declared: Vec<(DeclaredMovement, isize)>,
+    /// Reviews.
+    pub reviews: Vec<(Review, isize)>,
+}
+
+impl Batch {
+    /// How many changes it holds.
+    pub fn len(&self) -> usize {
+        self.readings.len()
+            + self.frames.len()
+            + self.products.len()
+            + self.appliances.len()
+            + self.declared.len()
+            + self.reviews.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Deals the changes out to `workers`, each appliance's readings and frames to one of them.
+    fn deal(self, workers: usize) -> Vec<Self> {
+        if workers == 1 {
+            return vec![self];
+        }
+        let mut hands = vec![Self::default(); workers];
+        for change in self.readings {
+            hands[(change.0.appliance.0.0 % workers as u64) as usize].readings.push(change);
+        }
+        for change in self.frames {
+            hands[(change.0.key.appliance.0.0 % workers as u64) as usize].frames.push(change);
+        }
+        hands[0].products = self.products;
+        hands[0].appliances = self.appliances;
+        hands[0].declared = self.declared;
+        hands[0].reviews = self.reviews;
+        hands
+    }
+}
+
+/// Why the dataflow cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DataflowError {
+    /// The workers could not be started.
+    #[error("the dataflow workers could not be started: {0}")]
+    Start(String),
+    /// A worker ended early.
+    #[error("a dataflow worker ended early; its message is above")]
+    WorkerLost,
+}
+
+/// How many epochs may be under way before [`Workers::send`] waits.
+const EPOCHS_UNDER_WAY: usize = 4;
+
+struct Hand {
+    epoch: u64,
+    batch: Batch,
+}
+
+/// Running timely workers.
+pub struct Workers {
+    inputs: Vec<SyncSender<Hand>>,
+    threads: Vec<Thread>,
+    outputs: Receiver<(u64, ViewChanges)>,
+    next_epoch: u64,
+    next_done: u64,
+    /// Ends with the last input.
+    _guards: WorkerGuards<()>,
+}
+
+impl Workers {
+    /// Starts `count` workers, all running [`larder_pipelines::views`].
+    ///
+    /// # Errors
+    /// [`DataflowError::Start`] where threads cannot be had.
+    pub fn start(count: usize) -> Result<Self, DataflowError> {
+        let count = count.max(1);
+        let (output, outputs) = mpsc::channel();
+        let (here, threads) = mpsc::channel();
+        let (inputs, hands): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::sync_channel(EPOCHS_UNDER_WAY)).unzip();
+        let hands = Mutex::new(hands.into_iter().map(Some).collect::<Vec<Option<Receiver<Hand>>>>());
+        let shared = Mutex::new((output, here));
+        let config = timely::Config {
+            communication: timely::CommunicationConfig::Process(count),
+            worker: WorkerConfig::default(),
+        };
+        let guards = timely::execute(config, move |worker| {
+            let Some(hands) = locked(&hands)[worker.index()].take() else { return };
+            let output = {
+                let shared = locked(&shared);
+                // the receivers outlive every worker: a failed send means that the engine is gone, and so is the need
+                let _ = shared.1.send((worker.index(), std::thread::current()));
+                shared.0.clone()
+            };
+            run(worker, &hands, &output);
+        })
+        .map_err(DataflowError::Start)?;
+        let mut numbered = Vec::with_capacity(count);
+        for _ in 0..count {
+            numbered.push(threads.recv().map_err(|_| DataflowError::WorkerLost)?);
+        }
+        numbered.sort_by_key(|(index, _)| *index);
+        Ok(Self {
+            inputs,
+            threads: numbered.into_iter().map(|(_, thread)| thread).collect(),
+            outputs,
+            next_epoch: 0,
+            next_done: 0,
+            _guards: guards,
+        })
+    }
+
+    /// Sends the next epoch's input and returns the epoch. Waits where too many epochs are under way.
+    ///
+    /// # Errors
+    /// [`DataflowError::WorkerLost`] where a worker ended early.
+    pub fn send(&mut self, batch: Batch) -> Result<u64, DataflowError> {
+        let epoch = self.next_epoch;
+        for (worker, batch) in batch.deal(self.inputs.len()).into_iter().enumerate() {
+            self.inputs[worker].send(Hand { epoch, batch }).map_err(|_| DataflowError::WorkerLost)?;
+            self.threads[worker].unpark();
+        }
+        self.next_epoch += 1;
+        Ok(epoch)
+    }
+
+    /// Waits until every epoch sent is done, and returns the changes of all epochs not returned yet.
+    ///
+    /// # Errors
+    /// [`DataflowError::WorkerLost`] where a worker ended early.
+    pub fn finish_epochs(&mut self) -> Result<ViewChanges, DataflowError> {
+        let mut changes = ViewChanges::default();
+        let due = (self.next_epoch - self.next_done) as usize * self.inputs.len();
+        for _ in 0..due {
+            let (_, done) = self.outputs.recv().map_err(|_| DataflowError::WorkerLost)?;
+            changes.merge(done);
+        }
+        self.next_done = self.next_epoch;
+        Ok(changes)
+    }
+
+    /// The epoch that [`Workers::send`] gives next.
+    pub fn next_epoch(&self) -> u64 {
+        self.next_epoch
+    }
+}
+
+/// The value behind `mutex`: both are written once, before any worker could fail.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long a worker sleeps when it has nothing to do and nobody wakes it.
+const NAP: Duration = Duration::from_millis(20);
+
+/// One worker: feeds the hands it is dealt into the dataflow, and hands back each epoch's changes when it is done.
+fn run(worker: &mut Worker, hands: &Receiver<Hand>, output: &Sender<(u64, ViewChanges)>) {
+    let probe = ProbeHandle::new();
+    let mut readings = InputSession::new();
+    let mut frames = InputSession::new();
+    let mut products = InputSession::new();
+    let mut appliances = InputSession::new();
+    let mut declared = InputSession::new();
+    let mut reviews = InputSession::new();
+    let changes = worker.dataflow::<u64, _, _>(|scope| {
+        let views = larder_pipelines::views(Inputs {
+            readings: readings.to_collection(scope),
+            frames: frames.to_collection(scope),
+            products: products.to_collection(scope),
+            appliances: appliances.to_collection(scope),
+            declared: declared.to_collection(scope),
+            reviews: reviews.to_collection(scope),
+        });
+        ViewChanges::collect(views, &probe)
+    });
+    let mut under_way = VecDeque::new();
+    loop {
+        match hands.try_recv() {
+            Ok(Hand { epoch, batch }) => {
+                macro_rules! feed {
+                    ($($input:ident),*) => {$(
+                        for (row, diff) in batch.$input {
+                            $input.update(row, diff);
+                        }
+                        $input.advance_to(epoch + 1);
+                        $input.flush();
+                    )*};
+                }
+                feed!(readings, frames, products, appliances, declared, reviews);
+                under_way.push_back(epoch);
+                worker.step();
+            }
+            Err(TryRecvError::Empty) => {
+                worker.step_or_park(Some(NAP));
+            }
+            Err(TryRecvError::Disconnected) => break,
+        }
+        while under_way.front().is_some_and(|epoch| !probe.less_than(&(epoch + 1))) {
+            let Some(epoch) = under_way.pop_front() else { break };
+            if output.send((epoch, changes.borrow_mut().take_until(epoch))).is_err() {
+                return;
+            }
+        }
+    }
+}
