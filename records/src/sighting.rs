@@ -122,6 +122,23 @@ pub struct FrameResult {
     pub grid: Option<Grid>,
 }
 
+impl FrameResult {
+    /// The result as the dataflow needs it: embeddings and class names serve only to look candidates up again.
+    #[must_use]
+    pub fn without_embeddings(&self) -> Self {
+        let bare = |sighting: &Sighting| Sighting {
+            bounds: sighting.bounds,
+            detection: sighting.detection,
+            candidates: sighting.candidates.clone(),
+            classes: Vec::new(),
+            embedding: Vec::new(),
+            depth_mm: sighting.depth_mm,
+            heat_ck: sighting.heat_ck,
+        };
+        Self { sightings: self.sightings.iter().map(bare).collect(), grid: self.grid.clone(), ..*self }
+    }
+}
+
 /// The identity of one sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SightingKey {

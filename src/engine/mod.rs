@@ -1,1 +1,314 @@
-//! Drives the dataflow: feeds in, lake out.
+//! Drives the dataflow: events in, lake out.
+//!
+//! [`Engine::take`] gathers events; [`Engine::close_epoch`] runs vision over the new images and sends one epoch to the
+//! workers; [`Engine::commit`] waits for them and writes what came in, then what came out of it. Inputs are committed
+//! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
+//! computes them from the inputs and writes the difference.
+
+mod ledger;
+mod replay;
+mod views;
+mod workers;
+
+use larder_records::{
+    Appliance, DeadLetter, DeclaredMovement, Frame, FrameKey, FrameResult, IdCollision, Names, Payload, Position,
+    Product, Reading, Review,
+};
+use rayon::prelude::*;
+
+pub use replay::{Pace, Plan, Progress, Shuffle, replay};
+pub use views::ViewChanges;
+pub use workers::{Batch, DataflowError};
+
+use crate::{
+    eyes::Eyes,
+    feeds::{Entry, Event, FeedError, Truth},
+    lake::{Lake, LakeError},
+};
+use ledger::{Ledger, Replaced};
+use workers::Workers;
+
+/// Why the engine cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The lake cannot be read or written.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The workers failed.
+    #[error(transparent)]
+    Dataflow(#[from] DataflowError),
+    /// A feed cannot go on.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// Two names share an id.
+    #[error(transparent)]
+    Collision(#[from] IdCollision),
+    /// The lake was filled by another vision.
+    #[error(
+        "the lake holds sightings of {sensor} made by vision {held}, but this run's is {now}: the models, parameters, \
+         scene or reference pictures differ; replay into a new lake"
+    )]
+    OtherVision {
+        /// Whose sightings.
+        sensor: String,
+        /// The fingerprint of those in the lake.
+        held: larder_records::Digest,
+        /// The fingerprint of this run's.
+        now: larder_records::Digest,
+    },
+}
+
+/// What was taken in so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Events of every kind, duplicates included.
+    pub events: u64,
+    /// Events that were taken in before.
+    pub duplicates: u64,
+    /// New readings.
+    pub readings: u64,
+    /// New image frames, each seen by vision once.
+    pub frames: u64,
+    /// Sightings in them.
+    pub sightings: u64,
+    /// New declared movements.
+    pub declared: u64,
+    /// New records that could not be taken in.
+    pub dead_letters: u64,
+    /// Changes of the views, before those that cancel out are dropped.
+    pub view_changes: u64,
+    /// Commits of the whole lake.
+    pub commits: u64,
+}
+
+/// What came in since the last commit.
+#[derive(Debug, Default)]
+struct Uncommitted {
+    readings: Vec<Reading>,
+    frames: Vec<FrameResult>,
+    declared: Vec<DeclaredMovement>,
+    dead_letters: Vec<DeadLetter>,
+    products: Vec<(Product, isize)>,
+    appliances: Vec<(Appliance, isize)>,
+}
+
+/// The dataflow over one lake.
+pub struct Engine {
+    lake: Lake,
+    names: Names,
+    eyes: Eyes,
+    ledger: Ledger,
+    workers: Workers,
+    /// The lake's epoch of the workers' epoch 0.
+    first_epoch: u64,
+    /// The epoch being gathered.
+    batch: Batch,
+    images: Vec<(Position, FrameKey, Frame)>,
+    uncommitted: Uncommitted,
+    /// Changes not committed yet, beside those that the workers still hold.
+    changes: ViewChanges,
+    counts: Counts,
+}
+
+impl Engine {
+    /// Opens `lake` and computes its views from the inputs that it holds, on `workers` threads.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
+    pub fn open(lake: Lake, mut names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
+        let mut workers = Workers::start(workers)?;
+        let mut ledger = Ledger::default();
+        let mut batch = Batch::default();
+        for reading in lake.read::<Reading>(&mut names)? {
+            ledger.reading(&reading);
+            batch.readings.push((reading, 1));
+        }
+        for frame in lake.read_frames(&mut names)? {
+            let now = eyes.fingerprint(frame.key.appliance, frame.key.sensor, frame.modality);
+            if now != frame.fingerprint {
+                let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
+                return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
+            }
+            ledger.frame(frame.key);
+            batch.frames.push((frame.without_embeddings(), 1));
+        }
+        for movement in lake.read::<DeclaredMovement>(&mut names)? {
+            ledger.declared(&movement);
+            batch.declared.push((movement, 1));
+        }
+        for letter in lake.read::<DeadLetter>(&mut names)? {
+            ledger.dead_letter(&letter);
+        }
+        for product in lake.read::<Product>(&mut names)? {
+            ledger.product(&product);
+            batch.products.push((product, 1));
+        }
+        for appliance in lake.read::<Appliance>(&mut names)? {
+            ledger.appliance(&appliance);
+            batch.appliances.push((appliance, 1));
+        }
+        batch.reviews = lake.read::<Review>(&mut names)?.into_iter().map(|review| (review, 1)).collect();
+
+        let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
+        workers.send(batch)?;
+        let mut changes = workers.finish_epochs()?;
+        changes.subtract_held(&lake, &mut names)?;
+        Ok(Self {
+            lake,
+            names,
+            eyes,
+            ledger,
+            workers,
+            first_epoch,
+            batch: Batch::default(),
+            images: Vec::new(),
+            uncommitted: Uncommitted::default(),
+            changes,
+            counts: Counts::default(),
+        })
+    }
+
+    /// The names that feeds intern into.
+    pub fn names(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
+    /// What was taken in so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes in one entry of a feed. What was taken in before changes nothing.
+    pub fn take(&mut self, (position, entry): Entry) {
+        self.counts.events += 1;
+        let new = match entry {
+            Ok(Event::Frame(frame)) => self.take_frame(position, frame),
+            Ok(Event::Declared(movement)) => {
+                let new = self.ledger.declared(&movement);
+                if new {
+                    self.counts.declared += 1;
+                    self.uncommitted.declared.push(movement.clone());
+                    self.batch.declared.push((movement, 1));
+                }
+                new
+            }
+            Ok(Event::Product(product)) => {
+                let replaced = self.ledger.product(&product);
+                replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products)
+            }
+            Ok(Event::Appliance(appliance)) => {
+                let replaced = self.ledger.appliance(&appliance);
+                replace(replaced, appliance, &mut self.batch.appliances, &mut self.uncommitted.appliances)
+            }
+            Ok(Event::Truth(Truth { .. })) => true,
+            Err(letter) => self.take_dead_letter(letter),
+        };
+        self.counts.duplicates += u64::from(!new);
+    }
+
+    fn take_frame(&mut self, position: Position, frame: Frame) -> bool {
+        let Frame { appliance, sensor, modality, time, sequence, .. } = frame;
+        match &frame.payload {
+            Payload::Reading(value) => {
+                let reading = Reading { appliance, sensor, modality, time, sequence, value: *value };
+                let new = self.ledger.reading(&reading);
+                if new {
+                    self.counts.readings += 1;
+                    self.uncommitted.readings.push(reading);
+                    self.batch.readings.push((reading, 1));
+                }
+                new
+            }
+            Payload::Image(image) => {
+                let key = FrameKey { appliance, sensor, time, hash: image.digest() };
+                let new = self.ledger.frame(key);
+                if new {
+                    self.images.push((position, key, frame));
+                }
+                new
+            }
+        }
+    }
+
+    fn take_dead_letter(&mut self, letter: DeadLetter) -> bool {
+        let new = self.ledger.dead_letter(&letter);
+        if new {
+            self.counts.dead_letters += 1;
+            tracing::warn!("{letter}");
+            self.uncommitted.dead_letters.push(letter);
+        }
+        new
+    }
+
+    /// How many new events wait for [`Engine::close_epoch`].
+    pub fn waiting(&self) -> usize {
+        self.batch.len() + self.images.len()
+    }
+
+    /// Runs vision over the images taken in, on every core, and sends all that was taken in to the workers as one epoch.
+    ///
+    /// # Errors
+    /// [`EngineError::Dataflow`] where a worker ended early.
+    pub fn close_epoch(&mut self) -> Result<(), EngineError> {
+        let images = std::mem::take(&mut self.images);
+        let eyes = &self.eyes;
+        let seen: Vec<_> = images.par_iter().map(|(_, key, frame)| eyes.see(*key, frame)).collect();
+        for ((position, _, _), seen) in images.into_iter().zip(seen) {
+            match seen {
+                Ok(result) => {
+                    self.counts.frames += 1;
+                    self.counts.sightings += result.sightings.len() as u64;
+                    self.batch.frames.push((result.without_embeddings(), 1));
+                    self.uncommitted.frames.push(result);
+                }
+                Err(error) => {
+                    let (reason, detail) = (error.reason(), error.to_string());
+                    self.take_dead_letter(DeadLetter { position, reason, detail });
+                }
+            }
+        }
+        if !self.batch.is_empty() {
+            self.workers.send(std::mem::take(&mut self.batch))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the workers and writes everything since the last commit: first what came in, then the views.
+    ///
+    /// # Errors
+    /// [`EngineError`] where a worker ended early or the lake cannot be written.
+    pub fn commit(&mut self) -> Result<(), EngineError> {
+        self.close_epoch()?;
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.merge(self.workers.finish_epochs()?);
+        let epoch = self.first_epoch + self.workers.next_epoch() - 1;
+        let Uncommitted { readings, frames, declared, dead_letters, products, appliances } =
+            std::mem::take(&mut self.uncommitted);
+        let (lake, names) = (&mut self.lake, &self.names);
+        lake.append(names, epoch, &readings)?;
+        lake.append_frames(names, epoch, &frames)?;
+        lake.append(names, epoch, &declared)?;
+        lake.append(names, epoch, &dead_letters)?;
+        lake.apply(names, epoch, products)?;
+        lake.apply(names, epoch, appliances)?;
+        self.counts.view_changes += changes.len() as u64;
+        changes.commit(lake, names, epoch)?;
+        self.counts.commits += 1;
+        Ok(())
+    }
+}
+
+/// Passes on what a record that replaces others did; whether it did anything.
+fn replace<R: Clone>(
+    replaced: Replaced<R>,
+    row: R,
+    batch: &mut Vec<(R, isize)>,
+    uncommitted: &mut Vec<(R, isize)>,
+) -> bool {
+    let Replaced::Yes(old) = replaced else { return false };
+    for change in old.map(|old| (old, -1)).into_iter().chain([(row, 1)]) {
+        batch.push(change.clone());
+        uncommitted.push(change);
+    }
+    true
+}

@@ -1,10 +1,13 @@
 //! Feeds: where frames come from.
 
-use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product};
+use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time};
 
 pub mod importers;
+mod merge;
 pub mod recording;
 pub mod simulator;
+
+pub use merge::Merge;
 
 /// One thing that a feed yields.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +30,24 @@ pub struct Truth {
     /// Where.
     pub appliance: larder_records::ApplianceId,
     /// When.
-    pub time: larder_records::Time,
+    pub time: Time,
     /// Each item: product, packages, and where its picture shows it.
     pub items: Vec<(larder_records::ProductId, u32, Option<larder_records::BoundingBox>)>,
 }
 
 /// What stands at one position of a feed: an event, or why there is none.
 pub type Entry = (Position, Result<Event, DeadLetter>);
+
+/// The event time of what stands at an entry, where it has one.
+pub fn event_time((_, entry): &Entry) -> Option<Time> {
+    match entry.as_ref().ok()? {
+        Event::Frame(frame) => Some(frame.time),
+        Event::Declared(movement) => Some(movement.time),
+        Event::Truth(truth) => Some(truth.time),
+        Event::Product(product) => Some(product.as_of),
+        Event::Appliance(appliance) => Some(appliance.as_of),
+    }
+}
 
 /// The ordered events of some appliances.
 pub trait Feed {
