@@ -1,7 +1,12 @@
-//! Everything of Larder that touches the outside world: feeds, the lake, the engine that drives the dataflow, and the
-//! command line. See `ARCHITECTURE.md` for how the data walks through it.
+//! Everything of Larder that touches the outside world: feeds, the lake, the engine that drives the dataflow, and what
+//! the command line is made of. `ARCHITECTURE.md` tells how the data walks through it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
 pub mod engine;
+pub mod eval;
+pub mod eyes;
 pub mod feeds;
 pub mod lake;
+pub mod picture;

@@ -1,0 +1,97 @@
+//! `larder`: one file a command.
+
+mod catalogue;
+mod demo;
+mod eval;
+mod import;
+mod lake;
+mod output;
+mod query;
+mod record;
+mod replay;
+mod scene;
+mod simulate;
+
+use std::{io, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use output::Output;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// Turns the sensor feeds of kitchen appliances into inventory, behaviour and market tables.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Arguments {
+    /// Print results as JSON, one document, and no progress
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more: once for what is done, twice for how (or set LARDER_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// No progress bars
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, with one line on what and where; 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Simulate(simulate::Simulate),
+    Import(import::Import),
+    #[command(subcommand)]
+    Record(record::Record),
+    #[command(subcommand)]
+    Scene(scene::Scene),
+    #[command(subcommand)]
+    Catalogue(catalogue::Catalogue),
+    Replay(replay::Replay),
+    #[command(subcommand)]
+    Lake(lake::Lake),
+    Query(query::Query),
+    Eval(eval::Eval),
+    /// Print a completion script for a shell, such as `larder completions bash > /etc/bash_completion.d/larder`
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = match arguments.verbose {
+        0 => LevelFilter::ERROR,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    let filter = EnvFilter::builder().with_env_var("LARDER_LOG").with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    let output = Output::new(arguments.json, arguments.quiet);
+    let done = match arguments.command {
+        Command::Demo(demo) => demo.run(&output),
+        Command::Simulate(simulate) => simulate.run(&output),
+        Command::Import(import) => import.run(&output),
+        Command::Record(record) => record.run(&output),
+        Command::Scene(scene) => scene.run(&output),
+        Command::Catalogue(catalogue) => catalogue.run(&output),
+        Command::Replay(replay) => replay.run(&output),
+        Command::Lake(lake) => lake.run(&output),
+        Command::Query(query) => return query.run(&output),
+        Command::Eval(eval) => eval.run(&output),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "larder", &mut io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("larder: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
