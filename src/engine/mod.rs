@@ -14,6 +14,7 @@ use larder_records::{
     Appliance, DeadLetter, DeclaredMovement, Frame, FrameKey, FrameResult, IdCollision, Names, Payload, Position,
     Product, Reading, Review,
 };
+use larder_pipelines::vision::Scratch;
 use rayon::prelude::*;
 
 pub use replay::{Pace, Plan, Progress, Shuffle, replay};
@@ -21,6 +22,7 @@ pub use views::ViewChanges;
 pub use workers::{Batch, DataflowError};
 
 use crate::{
+    catalogue::Catalogue,
     eyes::Eyes,
     feeds::{Entry, Event, FeedError, Truth},
     lake::{Lake, LakeError},
@@ -103,7 +105,7 @@ pub struct Engine {
     first_epoch: u64,
     /// The epoch being gathered.
     batch: Batch,
-    images: Vec<(Position, FrameKey, Frame)>,
+    images: Vec<(Position, Frame)>,
     uncommitted: Uncommitted,
     /// Changes not committed yet, beside those that the workers still hold.
     changes: ViewChanges,
@@ -124,7 +126,7 @@ impl Engine {
             batch.readings.push((reading, 1));
         }
         for frame in lake.read_frames(&mut names)? {
-            let now = eyes.fingerprint(frame.key.appliance, frame.key.sensor, frame.modality);
+            let now = eyes.fingerprint(frame.key.appliance);
             if now != frame.fingerprint {
                 let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
                 return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
@@ -173,6 +175,18 @@ impl Engine {
         &mut self.names
     }
 
+    /// Takes in the product records of `catalogue`.
+    ///
+    /// # Errors
+    /// [`EngineError::Collision`] where two names share an id.
+    pub fn take_catalogue(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
+        for entry in catalogue.products() {
+            let product = entry.product(&mut self.names)?;
+            self.take_product(product);
+        }
+        Ok(())
+    }
+
     /// What was taken in so far.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -192,10 +206,7 @@ impl Engine {
                 }
                 new
             }
-            Ok(Event::Product(product)) => {
-                let replaced = self.ledger.product(&product);
-                replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products)
-            }
+            Ok(Event::Product(product)) => self.take_product(product),
             Ok(Event::Appliance(appliance)) => {
                 let replaced = self.ledger.appliance(&appliance);
                 replace(replaced, appliance, &mut self.batch.appliances, &mut self.uncommitted.appliances)
@@ -204,6 +215,11 @@ impl Engine {
             Err(letter) => self.take_dead_letter(letter),
         };
         self.counts.duplicates += u64::from(!new);
+    }
+
+    fn take_product(&mut self, product: Product) -> bool {
+        let replaced = self.ledger.product(&product);
+        replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products)
     }
 
     fn take_frame(&mut self, position: Position, frame: Frame) -> bool {
@@ -223,7 +239,7 @@ impl Engine {
                 let key = FrameKey { appliance, sensor, time, hash: image.digest() };
                 let new = self.ledger.frame(key);
                 if new {
-                    self.images.push((position, key, frame));
+                    self.images.push((position, frame));
                 }
                 new
             }
@@ -252,8 +268,9 @@ impl Engine {
     pub fn close_epoch(&mut self) -> Result<(), EngineError> {
         let images = std::mem::take(&mut self.images);
         let eyes = &self.eyes;
-        let seen: Vec<_> = images.par_iter().map(|(_, key, frame)| eyes.see(*key, frame)).collect();
-        for ((position, _, _), seen) in images.into_iter().zip(seen) {
+        let seen: Vec<_> =
+            images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| eyes.see(frame, scratch)).collect();
+        for ((position, _), seen) in images.into_iter().zip(seen) {
             match seen {
                 Ok(result) => {
                     self.counts.frames += 1;

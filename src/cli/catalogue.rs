@@ -1,0 +1,214 @@
+//! `larder catalogue`: the product database.
+
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use larder::catalogue::{Catalogue as Folder, Entry};
+use larder_kernels::{ImageRgb8, decode};
+use larder_pipelines::vision::VisionConfig;
+use larder_records::{BoundingBox, Image, ImageEncoding, Names, Payload};
+use serde::Serialize;
+
+use super::{
+    output::{Output, table},
+    scene::first_shots,
+};
+
+/// Keep the product database
+#[derive(Debug, Subcommand)]
+pub(super) enum Catalogue {
+    /// Add a product, or replace the one of the same SKU
+    Add(Add),
+    /// List the products
+    List {
+        /// The catalogue's folder
+        #[arg(long)]
+        catalogue: PathBuf,
+    },
+    /// Cut reference pictures out of a recording's first images, where a person has drawn boxes (the recording's truth)
+    Enroll {
+        /// The catalogue's folder
+        #[arg(long)]
+        catalogue: PathBuf,
+        /// From how many images of each camera
+        #[arg(long, default_value_t = 4, value_name = "N")]
+        first: usize,
+        /// An MCAP file
+        recording: PathBuf,
+    },
+}
+
+/// A product to add.
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// The catalogue's folder
+    #[arg(long)]
+    catalogue: PathBuf,
+    /// Its SKU
+    #[arg(long)]
+    sku: String,
+    /// What people call it
+    #[arg(long, default_value = "")]
+    name: String,
+    /// From the broadest to the narrowest, such as dairy/yoghurt
+    #[arg(long, default_value = "")]
+    category: String,
+    /// Its brand
+    #[arg(long, default_value = "")]
+    brand: String,
+    /// Weight of one full package
+    #[arg(long, default_value_t = 0)]
+    package_grams: u32,
+    /// How long it keeps
+    #[arg(long, default_value_t = 0)]
+    shelf_life_days: u32,
+    /// A reference picture, JPEG or PNG; may be given several times
+    #[arg(long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    entry: Entry,
+    references: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Enrolled {
+    images: usize,
+    products: usize,
+    references: usize,
+}
+
+impl Catalogue {
+    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+        match self {
+            Self::Add(add) => add.run(output),
+            Self::List { catalogue } => list(&catalogue, output),
+            Self::Enroll { catalogue, first, recording } => {
+                let enrolled = enroll(&catalogue, &recording, first)?;
+                output.result(&enrolled, |e| {
+                    format!("{} reference pictures of {} products from {} images", e.references, e.products, e.images)
+                })
+            }
+        }
+    }
+}
+
+impl Add {
+    fn run(self, output: &Output) -> anyhow::Result<()> {
+        let mut catalogue = Folder::open(&self.catalogue)?;
+        let limits = VisionConfig::default().limits();
+        let mut pictures = Vec::new();
+        for path in &self.image {
+            let data = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
+            let mut picture = ImageRgb8::default();
+            decode::decode_rgb8(&Image { encoding, data: data.into() }, limits, &mut picture)
+                .with_context(|| path.display().to_string())?;
+            let whole = picture.bounds();
+            pictures.push(crop(&picture, whole)?);
+        }
+        let entry = Entry {
+            sku: self.sku.clone(),
+            name: self.name,
+            category: self.category,
+            brand: self.brand,
+            package_grams: self.package_grams,
+            shelf_life_days: self.shelf_life_days,
+            simulated: false,
+        };
+        catalogue.put(entry.clone())?;
+        for picture in &pictures {
+            catalogue.add_reference(&self.sku, picture)?;
+        }
+        catalogue.save()?;
+        let references = catalogue.references(&self.sku)?.len();
+        output.result(&Listed { entry, references }, |listed| {
+            format!("{}: {} reference pictures", listed.entry.sku, listed.references)
+        })
+    }
+}
+
+fn list(catalogue: &Path, output: &Output) -> anyhow::Result<()> {
+    anyhow::ensure!(catalogue.is_dir(), "{}: there is no catalogue here", catalogue.display());
+    let catalogue = Folder::open(catalogue)?;
+    let listed = catalogue
+        .products()
+        .map(|entry| Ok(Listed { entry: entry.clone(), references: catalogue.references(&entry.sku)?.len() }))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    output.result(&listed, |listed| {
+        let rows: Vec<_> = listed
+            .iter()
+            .map(|Listed { entry: e, references }| {
+                let numbers = [e.package_grams, e.shelf_life_days].map(|n| n.to_string());
+                let texts = [&e.sku, &e.name, &e.category, &e.brand].map(String::clone);
+                texts.into_iter().chain(numbers).chain([references.to_string()]).collect()
+            })
+            .collect();
+        table(&["sku", "name", "category", "brand", "grams", "days", "references"], &rows)
+    })
+}
+
+/// Cuts the boxes of the truth out of the first `first` images of each camera in `recording`.
+fn enroll(dir: &Path, recording: &PathBuf, first: usize) -> anyhow::Result<Enrolled> {
+    let mut names = Names::default();
+    let shots = first_shots(recording, first, &mut names)?;
+    let limits = VisionConfig::default().limits();
+    let mut catalogue = Folder::open(dir)?;
+    let mut enrolled = Enrolled { images: 0, products: 0, references: 0 };
+    for shot in &shots {
+        let (Payload::Image(image), Some(truth)) = (&shot.frame.payload, &shot.truth) else { continue };
+        let mut picture = ImageRgb8::default();
+        decode::decode_rgb8(image, limits, &mut picture).with_context(|| recording.display().to_string())?;
+        enrolled.images += 1;
+        for (product, _, bounds) in &truth.items {
+            let Some(bounds) = bounds else { continue };
+            let sku = names.text(product.0);
+            if !catalogue.contains(sku) {
+                enrolled.products += 1;
+                catalogue.put(Entry {
+                    sku: sku.to_owned(),
+                    name: sku.to_owned(),
+                    category: String::new(),
+                    brand: String::new(),
+                    package_grams: 0,
+                    shelf_life_days: 0,
+                    simulated: false,
+                })?;
+            }
+            catalogue.add_reference(sku, &crop(&picture, *bounds)?)?;
+            enrolled.references += 1;
+        }
+    }
+    anyhow::ensure!(enrolled.references > 0, "{}: its first {first} images have no boxes", recording.display());
+    catalogue.save()?;
+    Ok(enrolled)
+}
+
+/// The part of `picture` in `bounds`, kept inside the picture, as a PNG file.
+fn crop(picture: &ImageRgb8, bounds: BoundingBox) -> anyhow::Result<Vec<u8>> {
+    let whole = picture.bounds();
+    let (left, right) = (bounds.left.min(whole.right), bounds.right.min(whole.right));
+    let (top, bottom) = (bounds.top.min(whole.bottom), bounds.bottom.min(whole.bottom));
+    anyhow::ensure!(left < right && top < bottom, "the box {bounds:?} lies outside its picture");
+    let mut pixels = Vec::new();
+    for row in picture.pixels().chunks(picture.width()).take(usize::from(bottom)).skip(usize::from(top)) {
+        pixels.extend_from_slice(row[usize::from(left)..usize::from(right)].as_flattened());
+    }
+    let mut png = Cursor::new(Vec::new());
+    image::write_buffer_with_format(
+        &mut png,
+        &pixels,
+        u32::from(right - left),
+        u32::from(bottom - top),
+        image::ExtendedColorType::Rgb8,
+        image::ImageFormat::Png,
+    )?;
+    Ok(png.into_inner())
+}

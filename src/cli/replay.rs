@@ -1,0 +1,138 @@
+//! `larder replay`: recordings in, lake out.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::Args;
+use larder::{
+    catalogue::Catalogue,
+    engine::{Counts, Engine, Pace, Plan, Progress, Shuffle},
+    eyes::{Eyes, read_references, read_scenes},
+    feeds::{Feed, Merge, recording::Recording},
+};
+use larder_pipelines::vision::VisionConfig;
+use larder_records::{Names, Time};
+use serde::Serialize;
+
+use super::output::Output;
+
+/// Replay recordings into a lake: vision, dataflow, tables
+///
+/// What the lake holds already is not taken in again; a frame seen before is not looked at again.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// MCAP files; several are merged by event time
+    #[arg(required = true)]
+    pub(super) recordings: Vec<PathBuf>,
+    /// The lake's folder; made where there is none
+    #[arg(long)]
+    pub(super) lake: PathBuf,
+    /// The product database with its reference pictures
+    #[arg(long)]
+    pub(super) catalogue: Option<PathBuf>,
+    /// The folder of scene references (see larder scene learn)
+    #[arg(long)]
+    pub(super) scenes: Option<PathBuf>,
+    /// A TOML file with the parameters of vision
+    #[arg(long)]
+    pub(super) vision: Option<PathBuf>,
+    /// Dataflow threads
+    #[arg(long, default_value_t = 1)]
+    pub(super) workers: usize,
+    /// New events an epoch
+    #[arg(long, default_value_t = Plan::default().batch)]
+    pub(super) batch: usize,
+    /// New events a commit
+    #[arg(long, default_value_t = Plan::default().commit_every)]
+    pub(super) commit_every: usize,
+    /// How fast event time passes: max, or a factor such as 1x or 10x
+    #[arg(long, default_value = "max", value_parser = pace)]
+    pub(super) speed: Pace,
+    /// Deliver events out of order, each up to so many seconds late
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) shuffle: Option<u32>,
+    /// Which order --shuffle makes
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+fn pace(text: &str) -> Result<Pace, String> {
+    if text == "max" {
+        return Ok(Pace::Max);
+    }
+    let factor = text.strip_suffix('x').and_then(|factor| f64::from_str(factor).ok());
+    match factor {
+        Some(factor) if factor.is_finite() && factor > 0.0 => Ok(Pace::Times(factor)),
+        _ => Err("neither max nor a factor such as 1x or 10x".to_owned()),
+    }
+}
+
+/// What a replay did.
+#[derive(Debug, Serialize)]
+pub(super) struct Replayed {
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+    pub(super) seconds: f64,
+}
+
+impl Replay {
+    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+        let replayed = self.replay(output)?;
+        output.result(&replayed, |Replayed { counts: c, seconds }| {
+            format!(
+                "{} events in {seconds:.1} s ({:.0}/s): {} readings, {} frames with {} sightings, {} declared movements; \
+                 {} duplicates, {} dead letters\n{} view changes in {} commits",
+                c.events,
+                c.events as f64 / seconds.max(1e-9),
+                c.readings,
+                c.frames,
+                c.sightings,
+                c.declared,
+                c.duplicates,
+                c.dead_letters,
+                c.view_changes,
+                c.commits
+            )
+        })
+    }
+
+    pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
+        let started = std::time::Instant::now();
+        let mut names = Names::default();
+        let config = match &self.vision {
+            Some(path) => larder::eyes::read_config(path)?,
+            None => VisionConfig::default(),
+        };
+        let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
+        let references = match &catalogue {
+            Some(catalogue) => read_references(catalogue, &config, &mut names)?,
+            None => larder_pipelines::vision::References::default(),
+        };
+        let scenes = self.scenes.as_deref().map_or(Ok(Vec::new()), read_scenes)?;
+        let eyes = Eyes::new(&config, scenes, &references);
+        let lake = larder::lake::Lake::open(&self.lake)?;
+
+        let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
+        let mut messages = 0;
+        for path in &self.recordings {
+            let recording = Recording::open(path)?;
+            messages += recording.message_count().unwrap_or(0);
+            feeds.push(Box::new(recording));
+        }
+        let mut engine = Engine::open(lake, names, eyes, self.workers)?;
+        if let Some(catalogue) = &catalogue {
+            engine.take_catalogue(catalogue)?;
+        }
+        let plan = Plan {
+            batch: self.batch.max(1),
+            commit_every: self.commit_every.max(1),
+            pace: self.speed,
+            shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
+        };
+        let bar = output.progress("replaying", messages, "messages");
+        let counts = larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { counts, .. }| {
+            bar.set_position(counts.events);
+        })?;
+        bar.finish_and_clear();
+        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64() })
+    }
+}

@@ -1,0 +1,165 @@
+//! Vision for every appliance, by its own scene reference.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use larder_pipelines::vision::{References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError};
+use larder_records::{ApplianceId, Digest, Frame, FrameResult, Image, ImageEncoding, Names};
+
+use crate::catalogue::{Catalogue, CatalogueError};
+
+/// Why vision cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EyesError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The parameters are not what they should be.
+    #[error("{path}: {source}")]
+    Config {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<toml::de::Error>,
+    },
+    /// A scene reference is damaged.
+    #[error("{path}: {source}")]
+    Scene {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SceneError,
+    },
+    /// A reference picture cannot be used.
+    #[error("{path}: {source}")]
+    Reference {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: VisionError,
+    },
+    /// The catalogue cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// Vision for every appliance.
+///
+/// Each appliance that a scene reference knows sees by that reference alone, so that a new appliance changes no other's
+/// fingerprint; the rest see by none.
+#[derive(Debug)]
+pub struct Eyes {
+    by_appliance: HashMap<ApplianceId, Vision>,
+    others: Vision,
+}
+
+impl Eyes {
+    /// Vision by `config`, `scenes` and `references`.
+    pub fn new(config: &VisionConfig, scenes: Vec<Scene>, references: &References) -> Self {
+        let mut by_appliance = HashMap::new();
+        for scene in scenes {
+            for (appliance, scene) in scene.split() {
+                by_appliance.insert(appliance, Vision::new(config.clone(), Some(scene), references.clone()));
+            }
+        }
+        Self { by_appliance, others: Vision::new(config.clone(), None, references.clone()) }
+    }
+
+    fn of(&self, appliance: ApplianceId) -> &Vision {
+        self.by_appliance.get(&appliance).unwrap_or(&self.others)
+    }
+
+    /// What the results for the appliance's frames depend on beside the frame.
+    pub fn fingerprint(&self, appliance: ApplianceId) -> Digest {
+        self.of(appliance).fingerprint()
+    }
+
+    /// What is seen in `frame`.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the picture is damaged or too large.
+    pub fn see(&self, frame: &Frame, scratch: &mut Scratch) -> Result<FrameResult, VisionError> {
+        self.of(frame.appliance).see(frame, scratch)
+    }
+}
+
+/// Reads the parameters of vision from a TOML file; what it leaves out keeps its default.
+///
+/// # Errors
+/// [`EyesError`] naming the file, and the line that is wrong.
+pub fn read_config(path: &Path) -> Result<VisionConfig, EyesError> {
+    let text = fs::read_to_string(path).map_err(|source| EyesError::Io { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| EyesError::Config { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// Reads every scene reference (`*.scene`) in `dir`, by file name; an absent folder has none.
+///
+/// # Errors
+/// [`EyesError`] naming the file that cannot be read.
+pub fn read_scenes(dir: &Path) -> Result<Vec<Scene>, EyesError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| EyesError::Io { path, source }
+    };
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for file in fs::read_dir(dir).map_err(at(dir))? {
+        let path = file.map_err(at(dir))?.path();
+        if path.extension().is_some_and(|kind| kind == "scene") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut scenes = Vec::new();
+    for path in paths {
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        scenes.push(Scene::from_bytes(&bytes).map_err(|source| EyesError::Scene { path, source })?);
+    }
+    Ok(scenes)
+}
+
+/// Keeps `scene` in `dir` under its content hash; returns the path.
+///
+/// # Errors
+/// [`EyesError::Io`].
+pub fn write_scene(dir: &Path, scene: &Scene) -> Result<PathBuf, EyesError> {
+    let path = dir.join(format!("{}.scene", scene.digest()));
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::write(&path, scene.to_bytes()))
+        .map_err(|source| EyesError::Io { path: path.clone(), source })?;
+    Ok(path)
+}
+
+/// Describes every reference picture of `catalogue`.
+///
+/// # Errors
+/// [`EyesError`] naming the picture that cannot be read.
+pub fn read_references(
+    catalogue: &Catalogue,
+    config: &VisionConfig,
+    names: &mut Names,
+) -> Result<References, EyesError> {
+    let mut references = References::default();
+    for entry in catalogue.products() {
+        let product = entry.product(names).map_err(CatalogueError::from)?.id;
+        for path in catalogue.references(&entry.sku)? {
+            let data = fs::read(&path).map_err(|source| EyesError::Io { path: path.clone(), source })?;
+            let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
+            let picture = Image { encoding, data: data.into() };
+            references
+                .add(product, &picture, None, config)
+                .map_err(|source| EyesError::Reference { path, source })?;
+        }
+    }
+    Ok(references)
+}
