@@ -65,14 +65,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry as a record, its texts interned.
+    /// The entry as a record, its texts interned, later than any that a feed can bring.
     ///
     /// # Errors
     /// [`IdCollision`] where a text shares its id with another.
     pub fn product(&self, names: &mut Names) -> Result<Product, IdCollision> {
         Ok(Product {
             id: ProductId(names.intern(&self.sku)?),
-            as_of: Time::MIN,
+            as_of: Time::MAX,
             name: names.intern(&self.name)?,
             category: names.intern(&self.category)?,
             brand: names.intern(&self.brand)?,

@@ -74,6 +74,14 @@ impl Ledger {
         replace(&mut self.products, product.id, product, |p| p.as_of)
     }
 
+    /// Takes in a product record that outranks every other.
+    pub fn put_product(&mut self, product: &Product) -> Replaced<Product> {
+        match self.products.insert(product.id, product.clone()) {
+            Some(old) if old == *product => Replaced::No,
+            old => Replaced::Yes(old),
+        }
+    }
+
     /// Takes in an appliance record, as [`Ledger::product`] does.
     pub fn appliance(&mut self, appliance: &Appliance) -> Replaced<Appliance> {
         replace(&mut self.appliances, appliance.id, appliance, |a| a.as_of)

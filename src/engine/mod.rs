@@ -175,14 +175,15 @@ impl Engine {
         &mut self.names
     }
 
-    /// Takes in the product records of `catalogue`.
+    /// Takes in the product records of `catalogue`, which outrank those in feeds and in the lake.
     ///
     /// # Errors
     /// [`EngineError::Collision`] where two names share an id.
     pub fn take_catalogue(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         for entry in catalogue.products() {
             let product = entry.product(&mut self.names)?;
-            self.take_product(product);
+            let replaced = self.ledger.put_product(&product);
+            replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products);
         }
         Ok(())
     }
