@@ -1,1 +1,16 @@
-//! Pixels in, features out: decoding, detection and description on the CPU
+//! Pixels in, features out: decoding, detection and description on the CPU.
+//!
+//! Every kernel is a function of slices of pixels; none knows of appliances, dataflow or files. Results are the same on
+//! every run and machine: sums are integers, and floating point is used only in a fixed order.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod components;
+pub mod decode;
+pub mod describe;
+mod image;
+pub mod median;
+pub mod morphology;
+pub mod nms;
+pub mod resize;
+
+pub use image::{ImageGrey8, ImageGrey16, ImageRgb8, Plane};

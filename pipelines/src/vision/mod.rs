@@ -1,0 +1,189 @@
+//! Vision: from one image frame to what is seen in it.
+//!
+//! A result is a pure function of the frame's bytes and of the [`Vision::fingerprint`]. Nothing is learnt on the way:
+//! the scene reference is made beforehand by a [`SceneLearner`], the pictures of products by [`References::add`].
+
+mod config;
+mod error;
+mod matching;
+mod references;
+mod scene;
+mod stages;
+
+use larder_kernels::{
+    ImageGrey16, ImageRgb8, components::ComponentScratch, decode, describe, median, nms::non_maximum_suppression,
+};
+use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
+
+pub use config::VisionConfig;
+pub use error::{SceneError, VisionError};
+pub use references::References;
+pub use scene::{Scene, SceneLearner};
+pub use stages::{Stage, StageTimer};
+
+/// Changes with every change of code that changes results.
+pub const KERNEL_VERSION: u32 = 1;
+
+/// Columns of the grid of a depth or infrared frame.
+pub const GRID_COLUMNS: u16 = 20;
+/// Rows of the grid of a depth or infrared frame.
+pub const GRID_ROWS: u16 = 15;
+
+/// Buffers reused from frame to frame. One for each thread; holds nothing that changes a result.
+#[derive(Default)]
+pub struct Scratch {
+    colour: ImageRgb8,
+    grey: ImageGrey16,
+    values: Vec<u16>,
+    scene: scene::SceneScratch,
+    components: ComponentScratch,
+}
+
+/// Vision with all that its results depend on. Share one between threads.
+#[derive(Clone, Debug)]
+pub struct Vision {
+    config: VisionConfig,
+    scene: Option<Scene>,
+    references: References,
+    fingerprint: Digest,
+}
+
+impl Vision {
+    /// Vision by `config`, with the scene reference of the cameras where there is one, and the products to find.
+    pub fn new(config: VisionConfig, scene: Option<Scene>, references: References) -> Self {
+        let scene_digest = scene.as_ref().map_or_else(Digest::default, Scene::digest);
+        let fingerprint = Digest::of_parts([
+            b"larder vision".as_slice(),
+            &KERNEL_VERSION.to_le_bytes(),
+            config.canonical().as_bytes(),
+            &scene_digest.0.to_le_bytes(),
+            &references.digest().0.to_le_bytes(),
+        ]);
+        Self { config, scene, references, fingerprint }
+    }
+
+    /// The digest of everything but the frame that results depend on.
+    pub fn fingerprint(&self) -> Digest {
+        self.fingerprint
+    }
+
+    /// What is seen in `frame`.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the picture is damaged or too large, or the frame carries none.
+    pub fn see(&self, frame: &Frame, scratch: &mut Scratch) -> Result<FrameResult, VisionError> {
+        self.see_timed(frame, scratch, &mut ())
+    }
+
+    /// [`Vision::see`], telling `timer` as each stage begins.
+    ///
+    /// # Errors
+    /// Those of [`Vision::see`].
+    pub fn see_timed(
+        &self,
+        frame: &Frame,
+        scratch: &mut Scratch,
+        timer: &mut impl StageTimer,
+    ) -> Result<FrameResult, VisionError> {
+        let Payload::Image(image) = &frame.payload else { return Err(VisionError::NoPicture(frame.modality)) };
+        timer.begin(Stage::Decode);
+        let key = FrameKey {
+            appliance: frame.appliance,
+            sensor: frame.sensor,
+            time: frame.time,
+            hash: Digest::of(&image.data),
+        };
+        let mut result = FrameResult {
+            key,
+            modality: frame.modality,
+            fingerprint: self.fingerprint,
+            width: 0,
+            height: 0,
+            sightings: Vec::new(),
+            grid: None,
+        };
+        match frame.modality {
+            Modality::Visible => self.see_visible(frame, image, scratch, timer, &mut result)?,
+            Modality::Depth | Modality::Infrared => self.see_grey(frame, image, scratch, timer, &mut result)?,
+            other => return Err(VisionError::NoPicture(other)),
+        }
+        result.sightings.sort_by_key(|seen| (seen.bounds.top, seen.bounds.left, seen.bounds.bottom, seen.bounds.right));
+        timer.end();
+        Ok(result)
+    }
+
+    fn see_visible(
+        &self,
+        frame: &Frame,
+        image: &Image,
+        scratch: &mut Scratch,
+        timer: &mut impl StageTimer,
+        result: &mut FrameResult,
+    ) -> Result<(), VisionError> {
+        decode::decode_rgb8(image, self.config.limits(), &mut scratch.colour)?;
+        let picture = &scratch.colour;
+        (result.width, result.height) = (picture.bounds().right, picture.bounds().bottom);
+        timer.begin(Stage::Normalise);
+        timer.begin(Stage::Detect);
+        let view = self.scene.as_ref().and_then(|scene| scene.view(frame));
+        let proposals = match view {
+            Some(view) => view.changed_colour(picture, &self.config, &mut scratch.scene, &mut scratch.components),
+            None => Vec::new(),
+        };
+        timer.begin(Stage::Describe);
+        let mut seen: Vec<Sighting> = proposals
+            .into_iter()
+            .map(|(bounds, detection)| Sighting {
+                bounds,
+                detection,
+                candidates: Vec::new(),
+                classes: Vec::new(),
+                embedding: describe::describe(picture, bounds),
+                depth_mm: None,
+                heat_ck: None,
+            })
+            .collect();
+        timer.begin(Stage::Match);
+        for sighting in &mut seen {
+            sighting.candidates = matching::candidates(&sighting.embedding, &self.references);
+        }
+        let boxes: Vec<(BoundingBox, u32)> =
+            seen.iter().map(|sighting| (sighting.bounds, sighting.detection)).collect();
+        let mut seen: Vec<Option<Sighting>> = seen.into_iter().map(Some).collect();
+        let kept = non_maximum_suppression(&boxes, self.config.max_iou);
+        result.sightings = kept.into_iter().filter_map(|index| seen[index].take()).collect();
+        Ok(())
+    }
+
+    fn see_grey(
+        &self,
+        frame: &Frame,
+        image: &Image,
+        scratch: &mut Scratch,
+        timer: &mut impl StageTimer,
+        result: &mut FrameResult,
+    ) -> Result<(), VisionError> {
+        decode::decode_grey16(image, self.config.limits(), &mut scratch.grey)?;
+        let picture = &scratch.grey;
+        (result.width, result.height) = (picture.bounds().right, picture.bounds().bottom);
+        timer.begin(Stage::Describe);
+        result.grid = Some(median::median_grid(picture, GRID_COLUMNS, GRID_ROWS, &mut scratch.values));
+        let Some(view) = self.scene.as_ref().and_then(|scene| scene.view(frame)) else { return Ok(()) };
+        timer.begin(Stage::Detect);
+        let changed = view.changed_grey(picture, &self.config, &mut scratch.scene, &mut scratch.components);
+        timer.begin(Stage::Describe);
+        for (bounds, detection) in changed {
+            let median = median::median_in_box(picture, bounds, &mut scratch.values);
+            result.sightings.push(Sighting {
+                bounds,
+                detection,
+                candidates: Vec::new(),
+                classes: Vec::new(),
+                embedding: Vec::new(),
+                depth_mm: median.filter(|_| frame.modality == Modality::Depth),
+                heat_ck: median.filter(|_| frame.modality == Modality::Infrared),
+            });
+        }
+        Ok(())
+    }
+}

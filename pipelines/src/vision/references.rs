@@ -1,0 +1,62 @@
+//! What the products look like.
+
+use std::collections::BTreeMap;
+
+use larder_kernels::{ImageRgb8, decode, describe};
+use larder_records::{BoundingBox, Digest, Image, ProductId};
+
+use super::{VisionConfig, VisionError};
+
+/// The descriptors of the products' reference pictures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    descriptors: BTreeMap<ProductId, Vec<Vec<i8>>>,
+}
+
+impl References {
+    /// Adds a picture of `product`: the part of it inside `bounds`, or all of it.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the picture cannot be decoded.
+    pub fn add(
+        &mut self,
+        product: ProductId,
+        picture: &Image,
+        bounds: Option<BoundingBox>,
+        config: &VisionConfig,
+    ) -> Result<(), VisionError> {
+        let mut decoded = ImageRgb8::default();
+        decode::decode_rgb8(picture, config.limits(), &mut decoded)?;
+        let bounds = bounds.unwrap_or_else(|| decoded.bounds());
+        self.descriptors.entry(product).or_default().push(describe::describe(&decoded, bounds));
+        Ok(())
+    }
+
+    /// The number of products.
+    pub fn len(&self) -> usize {
+        self.descriptors.len()
+    }
+
+    /// Whether there are no products.
+    pub fn is_empty(&self) -> bool {
+        self.descriptors.is_empty()
+    }
+
+    /// Every product with its descriptors, by id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ProductId, &[Vec<i8>])> {
+        self.descriptors.iter().map(|(&product, descriptors)| (product, descriptors.as_slice()))
+    }
+
+    /// The digest of all of it.
+    pub fn digest(&self) -> Digest {
+        let mut bytes = Vec::new();
+        for (product, descriptors) in &self.descriptors {
+            for descriptor in descriptors {
+                bytes.extend_from_slice(&product.0.0.to_le_bytes());
+                bytes.extend_from_slice(&(descriptor.len() as u64).to_le_bytes());
+                bytes.extend(descriptor.iter().map(|&component| component.cast_unsigned()));
+            }
+        }
+        Digest::of(&bytes)
+    }
+}
