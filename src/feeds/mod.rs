@@ -1,5 +1,6 @@
 //! Feeds: where frames come from.
 
+pub use larder_records::Truth;
 use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product};
 
 pub mod importers;
@@ -19,17 +20,6 @@ pub enum Event {
     Appliance(Appliance),
     /// What was truly there: for evaluation alone.
     Truth(Truth),
-}
-
-/// What an appliance truly held at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Truth {
-    /// Where.
-    pub appliance: larder_records::ApplianceId,
-    /// When.
-    pub time: larder_records::Time,
-    /// Each item: product, packages, and where its picture shows it.
-    pub items: Vec<(larder_records::ProductId, u32, Option<larder_records::BoundingBox>)>,
 }
 
 /// What stands at one position of a feed: an event, or why there is none.
