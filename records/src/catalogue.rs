@@ -40,7 +40,7 @@ pub struct Appliance {
     pub kind: Name,
     /// The maker's model.
     pub model: Name,
-    /// IANA time zone; decides its days and weeks.
+    /// IANA time zone; decides its days and weeks. None: UTC.
     pub time_zone: Name,
     /// A candidate below this score is not taken for the product.
     pub min_score: crate::Ppm,
@@ -48,4 +48,29 @@ pub struct Appliance {
     pub review_below: crate::Ppm,
     /// A market cell of its region with fewer households is withheld.
     pub min_households: u32,
+}
+
+impl Appliance {
+    /// [`min_score`](Self::min_score) of an appliance that states none.
+    pub const DEFAULT_MIN_SCORE: crate::Ppm = 500_000;
+    /// [`review_below`](Self::review_below) of an appliance that states none.
+    pub const DEFAULT_REVIEW_BELOW: crate::Ppm = 800_000;
+    /// [`min_households`](Self::min_households) of an appliance that states none.
+    pub const DEFAULT_MIN_HOUSEHOLDS: u32 = 5;
+
+    /// An appliance of that household and kind, with nothing else known: no region and model, UTC, default thresholds.
+    pub fn new(id: ApplianceId, household: HouseholdId, kind: Name) -> Self {
+        Self {
+            id,
+            as_of: Time::MIN,
+            household,
+            region: Name::default(),
+            kind,
+            model: Name::default(),
+            time_zone: Name::default(),
+            min_score: Self::DEFAULT_MIN_SCORE,
+            review_below: Self::DEFAULT_REVIEW_BELOW,
+            min_households: Self::DEFAULT_MIN_HOUSEHOLDS,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplianceId, Name, ProductId, Time};
+use crate::{ApplianceId, BoundingBox, Name, ProductId, Time};
 
 /// Why something was moved, where the source says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -39,4 +39,15 @@ pub struct DeclaredMovement {
     pub reason: Reason,
     /// What was paid for all of it, in hundredths of the currency; 0 where unknown.
     pub cents: i64,
+}
+
+/// What an appliance truly held at one instant: for evaluation alone, no view is computed from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// Where.
+    pub appliance: ApplianceId,
+    /// When.
+    pub time: Time,
+    /// Each item: product, packages, and where its picture shows it.
+    pub items: Vec<(ProductId, u32, Option<BoundingBox>)>,
 }

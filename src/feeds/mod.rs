@@ -7,6 +7,7 @@ mod merge;
 pub mod recording;
 pub mod simulator;
 
+pub use larder_records::Truth;
 pub use merge::Merge;
 
 /// One thing that a feed yields.
@@ -22,17 +23,6 @@ pub enum Event {
     Appliance(Appliance),
     /// What was truly there: for evaluation alone.
     Truth(Truth),
-}
-
-/// What an appliance truly held at one instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Truth {
-    /// Where.
-    pub appliance: larder_records::ApplianceId,
-    /// When.
-    pub time: Time,
-    /// Each item: product, packages, and where its picture shows it.
-    pub items: Vec<(larder_records::ProductId, u32, Option<larder_records::BoundingBox>)>,
 }
 
 /// What stands at one position of a feed: an event, or why there is none.

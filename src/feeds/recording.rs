@@ -1,1 +1,0 @@
-//! Recordings: feeds on disk, as MCAP files.
