@@ -22,37 +22,37 @@ use super::output::Output;
 pub(super) struct Replay {
     /// MCAP files; several are merged by event time
     #[arg(required = true)]
-    pub(super) recordings: Vec<PathBuf>,
+    recordings: Vec<PathBuf>,
     /// The lake's folder; made where there is none
     #[arg(long)]
-    pub(super) lake: PathBuf,
+    lake: PathBuf,
     /// The product database with its reference pictures
     #[arg(long)]
-    pub(super) catalogue: Option<PathBuf>,
+    catalogue: Option<PathBuf>,
     /// The folder of scene references (see larder scene learn)
     #[arg(long)]
-    pub(super) scenes: Option<PathBuf>,
+    scenes: Option<PathBuf>,
     /// A TOML file with the parameters of vision
     #[arg(long)]
-    pub(super) vision: Option<PathBuf>,
+    vision: Option<PathBuf>,
     /// Dataflow threads
     #[arg(long, default_value_t = 1)]
-    pub(super) workers: usize,
+    workers: usize,
     /// New events an epoch
     #[arg(long, default_value_t = Plan::default().batch)]
-    pub(super) batch: usize,
+    batch: usize,
     /// New events a commit
     #[arg(long, default_value_t = Plan::default().commit_every)]
-    pub(super) commit_every: usize,
+    commit_every: usize,
     /// How fast event time passes: max, or a factor such as 1x or 10x
     #[arg(long, default_value = "max", value_parser = pace)]
-    pub(super) speed: Pace,
+    speed: Pace,
     /// Deliver events out of order, each up to so many seconds late
     #[arg(long, value_name = "SECONDS")]
-    pub(super) shuffle: Option<u32>,
+    shuffle: Option<u32>,
     /// Which order --shuffle makes
     #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
+    seed: u64,
 }
 
 fn pace(text: &str) -> Result<Pace, String> {
@@ -93,6 +93,30 @@ impl Replay {
                 c.commits
             )
         })
+    }
+
+    /// A replay with all else at its default.
+    pub(super) fn of(
+        recordings: Vec<PathBuf>,
+        lake: PathBuf,
+        catalogue: PathBuf,
+        scenes: PathBuf,
+        workers: usize,
+    ) -> Self {
+        let Plan { batch, commit_every, pace, shuffle: _ } = Plan::default();
+        Self {
+            recordings,
+            lake,
+            catalogue: Some(catalogue),
+            scenes: Some(scenes),
+            vision: None,
+            workers,
+            batch,
+            commit_every,
+            speed: pace,
+            shuffle: None,
+            seed: 1,
+        }
     }
 
     pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
