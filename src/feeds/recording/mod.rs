@@ -5,8 +5,11 @@
 //! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth` and `/catalogue`. Schemas are
 //! embedded, log time and publish time are event time, and messages stand in the order in which they arrived.
 
+mod container;
+mod reader;
 mod writer;
 
+pub use reader::Recording;
 pub use writer::{ChannelId, RecordingWriter, Summary, WriteError};
 
 /// The MCAP profile of a recording.

@@ -1,0 +1,236 @@
+//! Reads recordings.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use larder_records::wire::{self, Refused, WireError, foxglove, v1};
+use larder_records::{
+    ApplianceId, DeadLetter, DeadReason, Frame, Image, Modality, Names, Payload, Position, SensorId, Time,
+};
+use prost::Message;
+
+use super::container::{ChannelDefinition, Container, Raw, RawMessage};
+use super::{PROTOBUF, Schema, key};
+use crate::feeds::{Entry, Event, Feed, FeedError};
+
+/// A recording, read from front to back as it stands on the disk; nothing but one chunk of it is held in memory.
+///
+/// Whatever the bytes are, reading goes on: a message that cannot be taken in is a dead letter of its own, a damaged
+/// chunk is one for all that it held, and a file that breaks off ends with one. Positions rise strictly and depend on
+/// the file alone: the byte at which a record begins, and in a chunk the byte at which it begins plus the message's
+/// place in it.
+///
+/// Channels without Larder's metadata are understood by their topic: `/a/b/c` is sensor `c` of appliance `a/b`, and
+/// what it measures follows from its messages.
+pub struct Recording {
+    path: PathBuf,
+    source: Arc<str>,
+    container: Container,
+    /// What each channel means, once it was needed.
+    channels: Vec<Option<Meaning>>,
+}
+
+/// What the messages of a channel mean.
+#[derive(Debug, Clone)]
+enum Meaning {
+    Reading {
+        appliance: ApplianceId,
+        sensor: SensorId,
+        modality: Option<Modality>,
+    },
+    Compressed {
+        appliance: ApplianceId,
+        sensor: SensorId,
+        modality: Option<Modality>,
+    },
+    Raw {
+        appliance: ApplianceId,
+        sensor: SensorId,
+        modality: Option<Modality>,
+    },
+    Appliance,
+    Product,
+    Declared(ApplianceId),
+    Truth(ApplianceId),
+    /// Nothing that Larder knows.
+    Refused(Refused),
+}
+
+impl Recording {
+    /// Opens a recording.
+    ///
+    /// # Errors
+    /// [`FeedError::Io`] where the file cannot be read. A file that is no MCAP opens, and yields a dead letter.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, FeedError> {
+        let path = path.into();
+        match Container::open(&path) {
+            Ok(container) => {
+                let source = path.to_string_lossy().into();
+                Ok(Self { path, source, container, channels: Vec::new() })
+            }
+            Err(source) => Err(FeedError::Io { path, source }),
+        }
+    }
+
+    /// Where the file lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.container.length()
+    }
+
+    /// Bytes read so far: beside [`length`](Self::length), how far the reading has come.
+    pub fn bytes_read(&self) -> u64 {
+        self.container.at()
+    }
+
+    /// What a message says.
+    fn decode(&mut self, message: &RawMessage, names: &mut Names) -> Result<Event, WireError> {
+        let index = usize::from(message.channel);
+        if self.channels.len() <= index {
+            self.channels.resize(index + 1, None);
+        }
+        if self.channels[index].is_none() {
+            let meaning = match self.container.channel(message.channel) {
+                Some(definition) => meaning(definition, names)?,
+                None => {
+                    let detail = format!("a message of channel {index}, which is not stated");
+                    return Err(Refused::new(DeadReason::UnknownSchema, detail).into());
+                }
+            };
+            self.channels[index] = Some(meaning);
+        }
+        let bytes = self.container.bytes(message);
+        let sequence = message.sequence;
+        match &self.channels[index] {
+            Some(Meaning::Reading { appliance, sensor, modality }) => {
+                let (measured, time, value) = wire::decode_reading_bytes(bytes)?;
+                if modality.is_some_and(|stated| stated != measured) {
+                    let detail = format!("a {measured} reading on a channel of another modality");
+                    return Err(Refused::new(DeadReason::Malformed, detail).into());
+                }
+                let payload = Payload::Reading(value);
+                let (appliance, sensor) = (*appliance, *sensor);
+                Ok(Event::Frame(Frame { appliance, sensor, modality: measured, time, sequence, payload }))
+            }
+            Some(Meaning::Compressed { appliance, sensor, modality }) => {
+                let message = foxglove::CompressedImage::decode(bytes).map_err(Refused::from)?;
+                let picture = wire::decode_compressed(message)?;
+                Ok(frame(*appliance, *sensor, *modality, sequence, picture))
+            }
+            Some(Meaning::Raw { appliance, sensor, modality }) => {
+                let message = foxglove::RawImage::decode(bytes).map_err(Refused::from)?;
+                let picture = wire::decode_raw(message)?;
+                Ok(frame(*appliance, *sensor, *modality, sequence, picture))
+            }
+            Some(Meaning::Appliance) => {
+                let message = v1::Appliance::decode(bytes).map_err(Refused::from)?;
+                Ok(Event::Appliance(wire::decode_appliance(&message, names)?.1))
+            }
+            Some(Meaning::Product) => {
+                let message = v1::Product::decode(bytes).map_err(Refused::from)?;
+                Ok(Event::Product(wire::decode_product(&message, names)?.1))
+            }
+            Some(Meaning::Declared(appliance)) => {
+                let message = v1::DeclaredMovement::decode(bytes).map_err(Refused::from)?;
+                Ok(Event::Declared(wire::decode_declared(*appliance, &message, names)?))
+            }
+            Some(Meaning::Truth(appliance)) => {
+                let message = v1::Truth::decode(bytes).map_err(Refused::from)?;
+                Ok(Event::Truth(wire::decode_truth(*appliance, &message, names)?))
+            }
+            Some(Meaning::Refused(refused)) => Err(refused.clone().into()),
+            // It was put there above.
+            None => Err(Refused::new(DeadReason::UnknownSchema, "a channel without meaning").into()),
+        }
+    }
+}
+
+impl Feed for Recording {
+    fn next_entry(&mut self, names: &mut Names) -> Result<Option<Entry>, FeedError> {
+        loop {
+            let next = self.container.next();
+            let next = next.map_err(|source| FeedError::Io { path: self.path.clone(), source })?;
+            let Some((offset, raw)) = next else { return Ok(None) };
+            let outcome = match raw {
+                Raw::Channel(id) => {
+                    if let Some(known) = self.channels.get_mut(usize::from(id)) {
+                        *known = None;
+                    }
+                    continue;
+                }
+                Raw::Message(message) => match self.decode(&message, names) {
+                    Ok(event) => Ok(event),
+                    Err(WireError::Refused(refused)) => Err(refused),
+                    Err(WireError::Collision(collision)) => return Err(collision.into()),
+                },
+                Raw::Fault(reason, detail) => Err(Refused { reason, detail }),
+            };
+            let position = Position { source: self.source.clone(), offset };
+            let entry =
+                outcome.map_err(|Refused { reason, detail }| DeadLetter { position: position.clone(), reason, detail });
+            return Ok(Some((position, entry)));
+        }
+    }
+}
+
+fn frame(
+    appliance: ApplianceId,
+    sensor: SensorId,
+    modality: Option<Modality>,
+    sequence: u32,
+    (time, image): (Time, Image),
+) -> Event {
+    let modality = modality.unwrap_or_else(|| wire::image_modality(&image));
+    Event::Frame(Frame { appliance, sensor, modality, time, sequence, payload: Payload::Image(image) })
+}
+
+/// What the messages of a channel mean, from its schema, its metadata and, where that says nothing, its topic.
+fn meaning(definition: &ChannelDefinition, names: &mut Names) -> Result<Meaning, WireError> {
+    let unknown = |detail: String| Ok(Meaning::Refused(Refused::new(DeadReason::UnknownSchema, detail)));
+    let start = |text: &str| text.chars().take(64).collect::<String>();
+    let Some(schema) = &definition.schema else {
+        return unknown(format!("channel {:?} has no schema", start(&definition.topic)));
+    };
+    if definition.encoding != PROTOBUF || schema.encoding != PROTOBUF {
+        return unknown(format!("messages are encoded as {:?}, not protobuf", start(&definition.encoding)));
+    }
+    let Some(schema) = Schema::from_name(&schema.name) else {
+        return unknown(format!("messages of schema {:?}", start(&schema.name)));
+    };
+    if schema == Schema::Product {
+        return Ok(Meaning::Product);
+    }
+    if schema == Schema::Appliance {
+        return Ok(Meaning::Appliance);
+    }
+    let topic = definition.topic.trim_matches('/');
+    let (above, last) = topic.rsplit_once('/').unwrap_or((topic, topic));
+    let stated = |key| definition.metadata.get(key).map(String::as_str).filter(|text: &&str| !text.is_empty());
+    let appliance = stated(key::APPLIANCE).unwrap_or(above);
+    if appliance.is_empty() {
+        return unknown("a channel whose appliance neither metadata nor topic names".to_owned());
+    }
+    let appliance = ApplianceId(names.intern(appliance)?);
+    match schema {
+        Schema::Declared => return Ok(Meaning::Declared(appliance)),
+        Schema::Truth => return Ok(Meaning::Truth(appliance)),
+        _ => {}
+    }
+    let sensor = SensorId(names.intern(stated(key::SENSOR).unwrap_or(last))?);
+    let modality = match stated(key::MODALITY) {
+        None => None,
+        Some(name) => match Modality::from_name(name) {
+            Some(modality) if modality.is_image() != (schema == Schema::Reading) => Some(modality),
+            _ => return unknown(format!("{} messages of a sensor of {:?}", schema.name(), start(name))),
+        },
+    };
+    Ok(match schema {
+        Schema::Reading => Meaning::Reading { appliance, sensor, modality },
+        Schema::CompressedImage => Meaning::Compressed { appliance, sensor, modality },
+        _ => Meaning::Raw { appliance, sensor, modality },
+    })
+}
