@@ -56,8 +56,8 @@ pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) ->
     let bounds = image.clip(bounds);
     let (width, height) =
         (f32::from(bounds.right.saturating_sub(bounds.left)), f32::from(bounds.bottom.saturating_sub(bounds.top)));
-    // About 3,000 samples say as much as all pixels.
-    let stride = ((width * height / 3000.0).sqrt() as usize).max(1);
+    // About 1,200 samples say as much as all pixels.
+    let stride = ((width * height / 1200.0).sqrt() as usize).max(1);
     let mut above: &[[u8; 3]] = &[];
     for (y, row) in image.rows_in(bounds).enumerate().step_by(stride) {
         let dy = (y as f32 + 0.5) / height * 2.0 - 1.0;

@@ -80,10 +80,11 @@ fn evaluate(enrolled: &[u32], verbose: bool) -> Counts {
     let names: BTreeMap<ProductId, String> =
         PHOTOS.iter().flat_map(|&n| truth(n)).map(|(_, label)| (ProductId::of(&label), label)).collect();
     let mut scratch = Scratch::default();
+    let mut clock = Clock::default();
     let mut total = Counts::default();
     for number in PHOTOS.into_iter().filter(|number| !enrolled.contains(number)) {
         let frame = photo(number);
-        let result = vision.see(&frame, &mut scratch).unwrap();
+        let result = vision.see_timed(&frame, &mut scratch, &mut clock).unwrap();
         let objects = truth(number);
         let mut counts: BTreeMap<ProductId, (u32, u32)> = BTreeMap::new();
         for (_, label) in &objects {
@@ -123,7 +124,26 @@ fn evaluate(enrolled: &[u32], verbose: bool) -> Counts {
             }
         }
     }
+    eprintln!("{:?}", clock.spent.iter().map(|(s, t)| (*s, t.as_micros() / 10)).collect::<Vec<_>>());
     total
+}
+
+#[derive(Default)]
+struct Clock {
+    now: Option<(larder_pipelines::vision::Stage, std::time::Instant)>,
+    spent: BTreeMap<larder_pipelines::vision::Stage, std::time::Duration>,
+}
+
+impl larder_pipelines::vision::StageTimer for Clock {
+    fn begin(&mut self, stage: larder_pipelines::vision::Stage) {
+        self.end();
+        self.now = Some((stage, std::time::Instant::now()));
+    }
+    fn end(&mut self) {
+        if let Some((stage, since)) = self.now.take() {
+            *self.spent.entry(stage).or_default() += since.elapsed();
+        }
+    }
 }
 
 #[test]

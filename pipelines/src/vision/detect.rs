@@ -7,9 +7,9 @@ use larder_kernels::{
     describe::Surroundings,
     lighting::GainMap,
     opponent::OpponentImage,
-    propose::{ProposeParams, ProposeScratch, propose},
+    propose::{Proposal, ProposeParams, ProposeScratch, propose},
 };
-use larder_records::{BoundingBox, PPM, Ppm};
+use larder_records::BoundingBox;
 
 use super::{
     VisionConfig,
@@ -30,9 +30,6 @@ pub(super) struct DetectScratch {
     shows_view: bool,
     propose: ProposeScratch,
 }
-
-/// A box that may hold an object, and how sure it is that something is there.
-pub(super) type Proposed = (BoundingBox, Ppm);
 
 impl DetectScratch {
     /// Lays the empty view under a colour picture: where the picture shows another view, or there is none, the lighting
@@ -66,7 +63,7 @@ impl DetectScratch {
     }
 
     /// Boxes of the colour picture that differ from the empty view.
-    pub(super) fn changed(&mut self, config: &VisionConfig) -> Vec<Proposed> {
+    pub(super) fn changed(&mut self, config: &VisionConfig) -> Vec<Proposal> {
         if !self.shows_view {
             return Vec::new();
         }
@@ -119,7 +116,7 @@ pub(super) fn changed_grey(
     empty: &ImageGrey16,
     config: &VisionConfig,
     scratch: &mut DetectScratch,
-) -> Vec<Proposed> {
+) -> Vec<Proposal> {
     if picture.bounds() != empty.bounds() {
         return Vec::new();
     }
@@ -133,8 +130,15 @@ fn proposals(
     factor: usize,
     config: &VisionConfig,
     buffers: &mut ProposeScratch,
-) -> Vec<Proposed> {
-    let params = ProposeParams { thresholds, cuts: &[1, 2, 4], min_area: config.min_area, max_area: config.max_area };
+) -> Vec<Proposal> {
+    let params = ProposeParams {
+        thresholds,
+        closes: &[0, 2],
+        cuts: &[1, 2, 4],
+        min_filled: 400_000,
+        min_area: config.min_area,
+        max_area: config.max_area,
+    };
     let enlarge = |at: u16| u16::try_from(usize::from(at) * factor).unwrap_or(u16::MAX);
     propose(change, params, buffers)
         .into_iter()
@@ -146,7 +150,7 @@ fn proposals(
                 right: enlarge(b.right),
                 bottom: enlarge(b.bottom),
             };
-            (bounds, found.filled.min(PPM))
+            Proposal { bounds, ..found }
         })
         .collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use larder_kernels::{
     ImageGrey8, ImageGrey16, ImageRgb8, align::Affine, change::fill_unknown, decode, describe, median,
+    propose::Proposal,
 };
 use larder_records::{ApplianceId, BoundingBox, Frame, Image, Modality, Payload, SensorId};
 
@@ -189,7 +190,7 @@ fn negatives(frames: &[ColourFrame], view: &ColourView, config: &VisionConfig) -
             continue;
         }
         scratch.lay_under(&full, &[view], config);
-        for (bounds, _) in scratch.changed(config) {
+        for Proposal { bounds, .. } in scratch.changed(config) {
             let shared: u64 = frame.objects.iter().map(|object| object.overlap(bounds)).sum();
             if shared * 10 < bounds.area() {
                 found.push(describe::describe(&full, bounds, scratch.surroundings()));

@@ -36,9 +36,9 @@ pub(super) fn candidates(embedding: &[i8], references: &References, negatives: &
 }
 
 /// Two boxes show one thing where they share so much of the smaller.
-const SAME_THING: Ppm = 500_000;
-/// A part of a box is an object of its own where its score falls short of the whole's by no more.
-const PART_SLACK: Ppm = 100_000;
+const SAME_THING: Ppm = 450_000;
+/// Two parts are objects of their own where they explain at least so much of what the whole does.
+const PARTS_SUFFICE: f64 = 0.8;
 
 fn shared_part(a: BoundingBox, b: BoundingBox) -> Ppm {
     (a.overlap(b) * u64::from(PPM) / a.area().min(b.area()).max(1)) as Ppm
@@ -48,48 +48,45 @@ fn best_score(seen: &Sighting) -> Ppm {
     seen.candidates.first().map_or(0, |best| best.score)
 }
 
-/// Whether `whole` is two things side by side: two boxes that hardly overlap, fill most of it and score about as well.
-fn is_several(whole: &Sighting, all: &[Sighting]) -> bool {
-    let parts: Vec<&Sighting> = all
-        .iter()
-        .filter(|part| {
-            let area = part.bounds.area();
-            let inside = whole.bounds.overlap(part.bounds) * 10 >= area * 9;
-            inside
-                && area * 5 >= whole.bounds.area()
-                && area * 10 <= whole.bounds.area() * 7
-                && best_score(part) + PART_SLACK >= best_score(whole)
-                && best_score(part) >= PPM / 2
+/// How much of what changed a box explains: the change in it, if it is surely a product.
+fn explained(seen: &Sighting, mass: u32) -> f64 {
+    let score = f64::from(best_score(seen).max(PPM / 100)) / f64::from(PPM);
+    score * score * f64::from(mass)
+}
+
+/// Whether a box is two things side by side: two boxes in it that hardly overlap and explain about as much.
+fn is_several(whole: usize, all: &[(Sighting, u32)], explains: &[f64]) -> bool {
+    let bounds = all[whole].0.bounds;
+    let parts: Vec<usize> = (0..all.len())
+        .filter(|&part| {
+            let (seen, mass) = &all[part];
+            let area = seen.bounds.area();
+            bounds.overlap(seen.bounds) * 10 >= area * 9
+                && mass * 5 >= all[whole].1
+                && mass * 5 <= all[whole].1 * 4
+                && best_score(seen) >= PPM / 2
         })
         .collect();
-    parts.iter().enumerate().any(|(index, a)| {
-        parts[index + 1..].iter().any(|b| {
-            shared_part(a.bounds, b.bounds) < PPM / 10
-                && (a.bounds.area() + b.bounds.area()) * 10 >= whole.bounds.area() * 6
+    parts.iter().enumerate().any(|(index, &a)| {
+        parts[index + 1..].iter().any(|&b| {
+            shared_part(all[a].0.bounds, all[b].0.bounds) < PPM / 10
+                && explains[a] + explains[b] >= PARTS_SUFFICE * explains[whole]
         })
     })
 }
 
-/// Of all boxes that show one thing, the best: the one surest of its product, larger ones first where about equal.
-pub(super) fn select(all: Vec<Sighting>) -> Vec<Sighting> {
-    let mut ranked: Vec<(i64, Sighting)> = Vec::new();
-    for seen in &all {
-        if is_several(seen, &all) {
-            continue;
-        }
-        let size = (seen.bounds.area().max(1) as f64).log2();
-        let rank = i64::from(best_score(seen)) + (size * AREA_BONUS).round() as i64;
-        ranked.push((rank, seen.clone()));
-    }
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.bounds.cmp(&b.1.bounds)));
+/// Of all boxes that show one thing, the one that explains most of what changed there. Each box comes with how much
+/// changed in it.
+pub(super) fn select(all: Vec<(Sighting, u32)>) -> Vec<Sighting> {
+    let explains: Vec<f64> = all.iter().map(|(seen, mass)| explained(seen, *mass)).collect();
+    let mut order: Vec<usize> = (0..all.len()).filter(|&index| !is_several(index, &all, &explains)).collect();
+    order.sort_by(|&a, &b| explains[b].total_cmp(&explains[a]).then_with(|| all[a].0.bounds.cmp(&all[b].0.bounds)));
     let mut kept: Vec<Sighting> = Vec::new();
-    for (_, seen) in ranked {
+    for index in order {
+        let seen = &all[index].0;
         if kept.iter().all(|better| shared_part(better.bounds, seen.bounds) < SAME_THING) {
-            kept.push(seen);
+            kept.push(seen.clone());
         }
     }
     kept
 }
-
-/// What doubling a box's area adds to its rank.
-const AREA_BONUS: f64 = 60_000.0;

@@ -12,8 +12,8 @@ mod references;
 mod scene;
 mod stages;
 
-use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median};
-use larder_records::{Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
+use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median, propose::Proposal};
+use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
@@ -134,21 +134,16 @@ impl Vision {
         let proposals = scratch.detect.changed(&self.config);
         timer.begin(Stage::Describe);
         let around = scratch.detect.surroundings();
-        let mut seen: Vec<Sighting> = proposals
+        let mut seen: Vec<(Sighting, u32)> = proposals
             .into_iter()
-            .map(|(bounds, detection)| Sighting {
-                bounds,
-                detection,
-                candidates: Vec::new(),
-                classes: Vec::new(),
-                embedding: describe::describe(picture, bounds, around),
-                depth_mm: None,
-                heat_ck: None,
+            .map(|Proposal { bounds, filled, mass }| {
+                let embedding = describe::describe(picture, bounds, around);
+                (Sighting { detection: filled, embedding, ..empty_sighting(bounds) }, mass)
             })
             .collect();
         timer.begin(Stage::Match);
         let negatives = view.map_or(&[][..], |view| &view.negatives);
-        for sighting in &mut seen {
+        for (sighting, _) in &mut seen {
             sighting.candidates = matching::candidates(&sighting.embedding, &self.references, negatives);
         }
         result.sightings = matching::select(seen);
@@ -174,18 +169,28 @@ impl Vision {
         timer.begin(Stage::Detect);
         let changed = detect::changed_grey(picture, empty, &self.config, &mut scratch.detect);
         timer.begin(Stage::Describe);
-        for (bounds, detection) in changed {
+        for Proposal { bounds, filled, .. } in changed {
             let median = median::median_in_box(picture, bounds, &mut scratch.values);
             result.sightings.push(Sighting {
-                bounds,
-                detection,
-                candidates: Vec::new(),
-                classes: Vec::new(),
-                embedding: Vec::new(),
+                detection: filled,
                 depth_mm: median.filter(|_| frame.modality == Modality::Depth),
                 heat_ck: median.filter(|_| frame.modality == Modality::Infrared),
+                ..empty_sighting(bounds)
             });
         }
         Ok(())
+    }
+}
+
+/// A sighting of which nothing is known but where it is.
+fn empty_sighting(bounds: BoundingBox) -> Sighting {
+    Sighting {
+        bounds,
+        detection: 0,
+        candidates: Vec::new(),
+        classes: Vec::new(),
+        embedding: Vec::new(),
+        depth_mm: None,
+        heat_ck: None,
     }
 }
