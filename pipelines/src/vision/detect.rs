@@ -23,11 +23,12 @@ pub(super) struct DetectScratch {
     empty: ImageRgb8,
     empty_colours: OpponentImage,
     known: ImageGrey8,
+    unrest: ImageGrey8,
     change: ImageGrey8,
     distances: Vec<i32>,
     ratios: Vec<u16>,
     gains: GainMap,
-    shows_view: bool,
+    map: Option<Affine>,
     propose: ProposeScratch,
 }
 
@@ -35,53 +36,83 @@ impl DetectScratch {
     /// Lays the empty view under a colour picture: where the picture shows another view, or there is none, the lighting
     /// is left as it is and nothing changed. Tells whether it shows the view.
     pub(super) fn lay_under(&mut self, picture: &ImageRgb8, views: &[&ColourView], config: &VisionConfig) -> bool {
-        self.working.fill(picture);
+        let mut working = std::mem::take(&mut self.working);
+        working.fill(picture);
+        let shows = self.lay_under_small(&working, views, config);
+        self.working = working;
+        shows
+    }
+
+    /// [`DetectScratch::lay_under`] for a picture that was made smaller already.
+    pub(super) fn lay_under_small(&mut self, working: &Working, views: &[&ColourView], config: &VisionConfig) -> bool {
         let placed = views
             .iter()
-            .filter_map(|view| Some((*view, view.template.align(&self.working.pyramid)?)))
+            .filter_map(|view| Some((*view, view.template.align(&working.pyramid)?)))
             .max_by(|a, b| a.1.correlation.total_cmp(&b.1.correlation))
             .filter(|(_, found)| found.correlation >= config.min_correlation())
-            .and_then(|(view, found)| Some((view, found.map.inverse()?)));
-        let Some((view, back)) = placed else {
+            .and_then(|(view, found)| Some((view, found.map, found.map.inverse()?)));
+        let Some((view, map, back)) = placed else {
             self.gains.reset();
-            self.shows_view = false;
+            self.map = None;
             return false;
         };
-        let Self { working, empty, empty_colours, known, change, distances, ratios, gains, .. } = self;
-        place(&view.empty, &back, &working.small, empty, known);
+        let Self { empty, empty_colours, known, change, distances, ratios, gains, unrest, .. } = self;
+        place(view, &back, &working.small, (empty, unrest, known));
         brighten(empty, light(&working.small, empty, known, ratios));
         gains.from_scene(empty, known, working.factor, usize::from(config.light_radius));
         empty_colours.fill(empty);
         colour_change(&working.colours, empty_colours, known, usize::from(config.reach), distances, change);
-        self.shows_view = true;
+        for (change, &unrest) in change.pixels_mut().iter_mut().zip(unrest.pixels()) {
+            *change = change.saturating_sub(unrest);
+        }
+        self.map = Some(map);
         true
+    }
+
+    /// The change at each place of the picture that a view was laid under.
+    pub(super) fn change(&self) -> &ImageGrey8 {
+        &self.change
+    }
+
+    /// From the view's pixels to the picture's, at working size; none where the picture does not show it.
+    pub(super) fn map(&self) -> Option<Affine> {
+        self.map
     }
 
     /// What is known of the picture that the view was laid under.
     pub(super) fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings { gains: &self.gains, change: self.shows_view.then_some(&self.change) }
+        Surroundings { gains: &self.gains, change: self.map.is_some().then_some(&self.change) }
     }
 
     /// Boxes of the colour picture that differ from the empty view.
     pub(super) fn changed(&mut self, config: &VisionConfig) -> Vec<Proposal> {
-        if !self.shows_view {
+        if self.map.is_none() {
             return Vec::new();
         }
         proposals(&self.change, &config.colour_thresholds, self.working.factor, config, &mut self.propose)
     }
 }
 
-/// Draws `empty` as the picture's camera sees it.
-fn place(empty: &ImageRgb8, back: &Affine, picture: &ImageRgb8, into: &mut ImageRgb8, known: &mut ImageGrey8) {
+/// Draws `empty` and its `unrest` as the picture's camera sees them, and marks where they are known.
+fn place(
+    view: &ColourView,
+    back: &Affine,
+    picture: &ImageRgb8,
+    (into, unrest, known): (&mut ImageRgb8, &mut ImageGrey8, &mut ImageGrey8),
+) {
     into.reshape(picture.width(), picture.height());
+    unrest.reshape(picture.width(), picture.height());
     known.reshape(picture.width(), picture.height());
-    let (width, height) = (empty.width() as f32 - 0.5, empty.height() as f32 - 0.5);
+    let (width, height) = (view.empty.width() as f32 - 0.5, view.empty.height() as f32 - 0.5);
     for y in 0..picture.height() {
-        for (x, (to, known)) in into.row_mut(y).iter_mut().zip(known.row_mut(y)).enumerate() {
+        let cells = into.row_mut(y).iter_mut().zip(unrest.row_mut(y)).zip(known.row_mut(y));
+        for (x, ((to, unrest), known)) in cells.enumerate() {
             let (ex, ey) = back.apply(x as f32, y as f32);
             let there = ex > -0.5 && ey > -0.5 && ex < width && ey < height;
+            let at = if there { (ey + 0.5) as usize * view.empty.width() + (ex + 0.5) as usize } else { 0 };
             *known = u8::from(there);
-            *to = if there { empty.row((ey + 0.5) as usize)[(ex + 0.5) as usize] } else { [0; 3] };
+            *to = if there { view.empty.pixels()[at] } else { [0; 3] };
+            *unrest = view.unrest.pixels()[at];
         }
     }
 }

@@ -18,6 +18,8 @@ use super::{
 const MAX_FRAMES: usize = 24;
 /// Pixels, at working size, that an object's box is widened by: its shadow and a careless box.
 const MARGIN: f32 = 1.0;
+/// Pixels, at working size, around an object in which change is still its doing.
+const SHADOW_MARGIN: f32 = 3.0;
 
 /// Learns a [`Scene`] from frames: each pixel is the median of what was seen there. Keeps a bounded number of frames of
 /// each camera, spread evenly over all that it is given.
@@ -176,8 +178,46 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
         fill_unknown(&mut empty, &mut known);
         view = ColourView::new(empty);
     }
+    view.unrest = unrest(frames, &view, config);
     view.negatives = negatives(frames, &view, config);
     Some(View::Colour(Box::new(view)))
+}
+
+/// How much each place of the view changes without an object: the most over frames whose objects are known (outside
+/// them), the median over others.
+fn unrest(frames: &[ColourFrame], view: &ColourView, config: &VisionConfig) -> ImageGrey8 {
+    let mut scratch = DetectScratch::default();
+    let mut maps: Vec<ImageGrey8> = Vec::new();
+    let labelled = frames.iter().any(|frame| !frame.objects.is_empty());
+    for frame in frames {
+        scratch.lay_under_small(&frame.working, &[view], config);
+        let Some(there) = scratch.map() else { continue };
+        let working = &frame.working;
+        let mut map = ImageGrey8::new(view.empty.width(), view.empty.height());
+        for y in 0..map.height() {
+            for (x, to) in map.row_mut(y).iter_mut().enumerate() {
+                let (px, py) = there.apply(x as f32, y as f32);
+                let (px, py) = (px.round(), py.round());
+                let (width, height) = (working.small.width() as f32, working.small.height() as f32);
+                let factor = working.factor as f32;
+                let middle = |at: f32| (at + 0.5) * factor;
+                let seen = px >= 0.0 && py >= 0.0 && px < width && py < height;
+                if seen && !inside(&frame.objects, middle(px), middle(py), SHADOW_MARGIN * factor) {
+                    *to = scratch.change().row(py as usize)[px as usize];
+                }
+            }
+        }
+        maps.push(map);
+    }
+    let mut out = ImageGrey8::new(view.empty.width(), view.empty.height());
+    let mut values = Vec::new();
+    for (index, to) in out.pixels_mut().iter_mut().enumerate() {
+        values.clear();
+        values.extend(maps.iter().map(|map| map.pixels()[index]));
+        values.sort_unstable();
+        *to = if labelled { values.last() } else { values.get(values.len() / 2) }.copied().unwrap_or(0);
+    }
+    out
 }
 
 /// Descriptors of what the detector finds outside the known objects of frames that have some.

@@ -37,7 +37,7 @@ pub(super) fn candidates(embedding: &[i8], references: &References, negatives: &
 
 /// Two boxes show one thing where they share so much of the smaller.
 const SAME_THING: Ppm = 450_000;
-/// Two parts are objects of their own where they explain at least so much of what the whole does.
+/// Parts are objects of their own where they explain at least so much of what the whole does.
 const PARTS_SUFFICE: f64 = 0.8;
 
 fn shared_part(a: BoundingBox, b: BoundingBox) -> Ppm {
@@ -51,28 +51,29 @@ fn best_score(seen: &Sighting) -> Ppm {
 /// How much of what changed a box explains: the change in it, if it is surely a product.
 fn explained(seen: &Sighting, mass: u32) -> f64 {
     let score = f64::from(best_score(seen).max(PPM / 100)) / f64::from(PPM);
-    score * score * f64::from(mass)
+    score.powi(3) * f64::from(mass)
 }
 
-/// Whether a box is two things side by side: two boxes in it that hardly overlap and explain about as much.
+/// Whether a box is several things side by side: boxes in it that hardly overlap explain about as much together.
 fn is_several(whole: usize, all: &[(Sighting, u32)], explains: &[f64]) -> bool {
     let bounds = all[whole].0.bounds;
-    let parts: Vec<usize> = (0..all.len())
+    let mut parts: Vec<usize> = (0..all.len())
         .filter(|&part| {
             let (seen, mass) = &all[part];
-            let area = seen.bounds.area();
-            bounds.overlap(seen.bounds) * 10 >= area * 9
-                && mass * 5 >= all[whole].1
+            bounds.overlap(seen.bounds) * 10 >= seen.bounds.area() * 9
+                && mass * 10 >= all[whole].1
                 && mass * 5 <= all[whole].1 * 4
                 && best_score(seen) >= PPM / 2
         })
         .collect();
-    parts.iter().enumerate().any(|(index, &a)| {
-        parts[index + 1..].iter().any(|&b| {
-            shared_part(all[a].0.bounds, all[b].0.bounds) < PPM / 10
-                && explains[a] + explains[b] >= PARTS_SUFFICE * explains[whole]
-        })
-    })
+    parts.sort_by(|&a, &b| explains[b].total_cmp(&explains[a]).then(a.cmp(&b)));
+    let mut taken: Vec<usize> = Vec::new();
+    for part in parts {
+        if taken.iter().all(|&other| shared_part(all[other].0.bounds, all[part].0.bounds) < PPM / 10) {
+            taken.push(part);
+        }
+    }
+    taken.iter().map(|&part| explains[part]).sum::<f64>() >= PARTS_SUFFICE * explains[whole]
 }
 
 /// Of all boxes that show one thing, the one that explains most of what changed there. Each box comes with how much

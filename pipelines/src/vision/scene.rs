@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use larder_kernels::{
-    ImageGrey16, ImageRgb8, Plane,
+    ImageGrey8, ImageGrey16, ImageRgb8, Plane,
     align::{Pyramid, Template},
     opponent::OpponentImage,
     resize::shrink,
@@ -49,15 +49,19 @@ impl Working {
 pub(super) struct ColourView {
     pub(super) empty: ImageRgb8,
     pub(super) template: Template,
+    /// How much each place differs from the empty view without an object: what is measured beyond this is change.
+    pub(super) unrest: ImageGrey8,
     /// Descriptors of what changes there without being an object: shadows, reflections.
     pub(super) negatives: Vec<Vec<i8>>,
 }
 
 impl ColourView {
+    /// A view that is at rest everywhere.
     pub(super) fn new(empty: ImageRgb8) -> Self {
+        let unrest = ImageGrey8::new(empty.width(), empty.height());
         let mut working = Working { factor: 1, small: empty, ..Working::default() };
         working.prepare();
-        Self { template: Template::new(&working.pyramid), empty: working.small, negatives: Vec::new() }
+        Self { template: Template::new(&working.pyramid), empty: working.small, unrest, negatives: Vec::new() }
     }
 }
 
@@ -107,7 +111,8 @@ impl Scene {
     }
 
     /// The artifact: `larscn01`, then for each camera the ids of its appliance and sensor (u64), its kind (u8: 0 colour,
-    /// 1 16-bit grey), width and height (u32), pixels (3 or 2 bytes each) and, for colour, the number of descriptors of
+    /// 1 16-bit grey), width and height (u32), pixels (3 or 2 bytes each) and, for colour, the unrest of
+    /// each pixel (1 byte) and the number of descriptors of
     /// what is no object (u32), each with its length (u32) before it; all little-endian. Equal scenes give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
@@ -125,6 +130,7 @@ impl Scene {
             match view {
                 View::Colour(view) => {
                     out.extend_from_slice(view.empty.pixels().as_flattened());
+                    out.extend_from_slice(view.unrest.pixels());
                     out.extend_from_slice(&(view.negatives.len() as u32).to_le_bytes());
                     for negative in &view.negatives {
                         out.extend_from_slice(&(negative.len() as u32).to_le_bytes());
@@ -153,6 +159,8 @@ impl Scene {
                 0 => {
                     let data = reader.take(pixels.saturating_mul(3))?.as_chunks::<3>().0.to_vec();
                     let mut view = Plane::from_pixels(width, height, data).map(ColourView::new);
+                    let unrest = reader.take(pixels)?;
+                    view.iter_mut().for_each(|view| view.unrest.pixels_mut().copy_from_slice(unrest));
                     for _ in 0..reader.u32()? {
                         let length = reader.u32()?;
                         let negative = reader.take(length)?.iter().map(|byte| byte.cast_signed()).collect();
