@@ -1,33 +1,108 @@
 //! The built-in descriptor of a box, for where no CNN embedding is configured.
+//!
+//! What a product is told by here is its colours, how bright they are, and how busy and how directed its print is; not
+//! where in the box they lie, for the same bottle stands, lies and turns its back.
 
 use larder_records::{BoundingBox, PPM, Ppm};
 
-use crate::ImageRgb8;
+use crate::{ImageGrey8, ImageRgb8, lighting::GainMap};
 
+const LUMA_BINS: usize = 7;
+const COLOUR_BINS: usize = 9;
+const COLOURS: usize = LUMA_BINS * COLOUR_BINS * COLOUR_BINS;
+const EDGE_BINS: usize = 8;
 /// Components of a descriptor.
-pub const DESCRIPTOR_LEN: usize = 4 * 32;
+pub const DESCRIPTOR_LEN: usize = COLOURS + EDGE_BINS;
+
+/// The part of the squared length that edges have.
+const EDGE_SHARE: f32 = 0.15;
+
+/// Adds `weight` to the two bins around `at`, by nearness.
+fn split(at: f32, bins: usize) -> [(usize, f32); 2] {
+    let at = at.clamp(0.0, (bins - 1) as f32);
+    let low = (at as usize).min(bins - 2);
+    let part = at - low as f32;
+    [(low, 1.0 - part), (low + 1, part)]
+}
+
+/// The place of a chromaticity (-0.5 to 0.5) among the bins: finer near grey, where most products are.
+fn colour_bin(chroma: f32) -> f32 {
+    let middle = (COLOUR_BINS / 2) as f32;
+    middle + middle * (chroma.abs() * 2.0).sqrt().copysign(chroma)
+}
+
+/// What is known of a picture beside its pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The light that falls on each place.
+    pub gains: &'a GainMap,
+    /// How much each place differs from the empty scene, at the size of the gains; none where there is no scene.
+    pub change: Option<&'a ImageGrey8>,
+}
+
+/// The change from which a pixel surely is the object's.
+const SURE_CHANGE: f32 = 12.0;
+/// The weight of a pixel that looks like the empty scene: an object may have the scene's colour.
+const UNCHANGED_WEIGHT: f32 = 0.15;
 
 /// Describes the pixels of `bounds`: unit length, each component times 127.
 ///
-/// A histogram of colours (opponent axes and brightness), one for each quarter of the box; square roots make the dot
-/// product of two of them the Bhattacharyya coefficient (RootSIFT: Arandjelovic and Zisserman 2012).
-pub fn describe(image: &ImageRgb8, bounds: BoundingBox) -> Vec<i8> {
-    let mut counts = [0_u32; DESCRIPTOR_LEN];
+/// Histograms of brightness and chromaticity (opponent colours over intensity) under even light, with bins shared by
+/// nearness, of the pixels in the ellipse that fits the box; and of how strong edges are. Square roots make the dot
+/// product of two of them the Bhattacharyya coefficient (as in RootSIFT: Arandjelovic and Zisserman 2012).
+pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) -> Vec<i8> {
+    let mut colours = [0.0_f32; COLOURS];
+    let mut edges = [0.0_f32; EDGE_BINS];
     let bounds = image.clip(bounds);
-    let (middle_x, middle_y) =
-        (usize::from(bounds.right - bounds.left) / 2, usize::from(bounds.bottom.saturating_sub(bounds.top)) / 2);
-    for (y, row) in image.rows_in(bounds).enumerate() {
-        for (x, &[r, g, b]) in row.iter().enumerate() {
-            let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
-            let light = (r + g + b) / 192;
-            let warm = ((r - g) / 32 + 1).clamp(0, 3);
-            let yellow = i32::from((r + g) / 2 - b > 32);
-            let cell = usize::from(x >= middle_x) + 2 * usize::from(y >= middle_y);
-            counts[cell * 32 + (light.min(3) * 8 + warm * 2 + yellow) as usize] += 1;
+    let (width, height) =
+        (f32::from(bounds.right.saturating_sub(bounds.left)), f32::from(bounds.bottom.saturating_sub(bounds.top)));
+    // About 1,200 samples say as much as all pixels.
+    let stride = ((width * height / 1200.0).sqrt() as usize).max(1);
+    let mut above: &[[u8; 3]] = &[];
+    for (y, row) in image.rows_in(bounds).enumerate().step_by(stride) {
+        let dy = (y as f32 + 0.5) / height * 2.0 - 1.0;
+        for x in (0..row.len()).step_by(stride) {
+            let dx = (x as f32 + 0.5) / width * 2.0 - 1.0;
+            let out = dx * dx + dy * dy;
+            if out > 1.3 {
+                continue;
+            }
+            let (full_x, full_y) = (usize::from(bounds.left) + x, usize::from(bounds.top) + y);
+            let gain = around.gains.at(full_x, full_y).map(|gain| f32::from(gain) / 256.0);
+            let changed = around.change.map_or(1.0, |change| {
+                let (x, y) = around.gains.cell(full_x, full_y);
+                (f32::from(change.row(y)[x]) / SURE_CHANGE).clamp(UNCHANGED_WEIGHT, 1.0)
+            });
+            let weight = (1.0 - 0.5 * out) * changed;
+            let [r, g, b]: [f32; 3] = std::array::from_fn(|c| (f32::from(row[x][c]) * gain[c]).min(255.0));
+            let intensity = r + g + b + 40.0;
+            let luma = split((r + g + b) / 765.0 * LUMA_BINS as f32 - 0.5, LUMA_BINS);
+            let red = split(colour_bin((r - g) / intensity), COLOUR_BINS);
+            let yellow = split(colour_bin(((r + g) * 0.5 - b) / intensity), COLOUR_BINS);
+            for (l, wl) in luma {
+                for (u, wu) in red {
+                    for (v, wv) in yellow {
+                        colours[(l * COLOUR_BINS + u) * COLOUR_BINS + v] += weight * wl * wu * wv;
+                    }
+                }
+            }
+            if let (Some(up), true) = (above.get(x), x >= stride) {
+                let grey = |[r, g, b]: [u8; 3]| (f32::from(r) + 2.0 * f32::from(g) + f32::from(b)) * 0.25 * gain[1];
+                let (gx, gy) = (grey(row[x]) - grey(row[x - stride]), grey(row[x]) - grey(*up));
+                let strength = (gx * gx + gy * gy).sqrt();
+                for (bin, part) in split((strength + 1.0).log2() - 0.5, EDGE_BINS) {
+                    edges[bin] += weight * part;
+                }
+            }
         }
+        above = row;
     }
-    let total: u32 = counts.iter().sum();
-    counts.map(|count| (127.0 * (f64::from(count) / f64::from(total.max(1))).sqrt()).round() as i8).to_vec()
+    let mut out = Vec::with_capacity(DESCRIPTOR_LEN);
+    for (bins, share) in [(colours.as_slice(), 1.0 - EDGE_SHARE), (&edges, EDGE_SHARE)] {
+        let total: f32 = bins.iter().sum();
+        out.extend(bins.iter().map(|bin| (127.0 * (share * bin / total.max(1e-6)).sqrt()).round() as i8));
+    }
+    out
 }
 
 /// The cosine of the angle between two descriptors; 0 where they are of different kinds or opposed.

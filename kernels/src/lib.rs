@@ -4,13 +4,18 @@
 //! every run and machine: sums are integers, and floating point is used only in a fixed order.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod align;
+pub mod change;
 pub mod components;
 pub mod decode;
 pub mod describe;
 mod image;
+pub mod lighting;
 pub mod median;
 pub mod morphology;
 pub mod nms;
+pub mod opponent;
+pub mod propose;
 pub mod resize;
 
 pub use image::{ImageGrey8, ImageGrey16, ImageRgb8, Plane};

@@ -12,18 +12,38 @@ pub struct VisionConfig {
     pub max_pixels: u64,
     /// Of two boxes that overlap by more (intersection over union), the weaker goes.
     pub max_iou: Ppm,
-    /// A pixel differs from the scene where a channel does by more, of 255.
-    pub colour_change: u8,
-    /// A pixel differs from the scene where it does by more, in the unit of the modality (millimetres, hundredths of a
-    /// kelvin).
+    /// A picture shows the scene where its correlation with it is at least this.
+    pub min_correlation: Ppm,
+    /// The light of a place is the mean of the scene within so many pixels, at working size.
+    pub light_radius: u8,
+    /// How far apart two places of picture and scene may lie and still be compared, in pixels at working size (the longer
+    /// side about 333).
+    pub reach: u8,
+    /// The differences in colour from which a pixel is not the scene's, lowest first; see
+    /// [`larder_kernels::change::colour_change`].
+    pub colour_thresholds: Vec<u8>,
+    /// The difference of depth or heat from which a pixel is not the scene's, in the unit of the modality (millimetres,
+    /// hundredths of a kelvin).
     pub grey_change: u16,
-    /// A smaller part of the frame is not seen as an object.
+    /// The least part of the picture that an object's box fills.
     pub min_area: Ppm,
+    /// The largest part of the picture that an object's box fills.
+    pub max_area: Ppm,
 }
 
 impl Default for VisionConfig {
     fn default() -> Self {
-        Self { max_pixels: 40_000_000, max_iou: 450_000, colour_change: 40, grey_change: 30, min_area: 800 }
+        Self {
+            max_pixels: 40_000_000,
+            max_iou: 450_000,
+            min_correlation: 600_000,
+            light_radius: 10,
+            reach: 2,
+            colour_thresholds: vec![6, 9, 13, 19, 28],
+            grey_change: 30,
+            min_area: 1_000,
+            max_area: 150_000,
+        }
     }
 }
 
@@ -34,6 +54,10 @@ impl VisionConfig {
     /// The limits of decoding.
     pub fn limits(&self) -> DecodeLimits {
         DecodeLimits { max_pixels: self.max_pixels }
+    }
+
+    pub(super) fn min_correlation(&self) -> f32 {
+        self.min_correlation as f32 / larder_records::PPM as f32
     }
 
     /// The text that is hashed into the fingerprint.

@@ -4,21 +4,23 @@
 //! the scene reference is made beforehand by a [`SceneLearner`], the pictures of products by [`References::add`].
 
 mod config;
+mod detect;
 mod error;
+mod learn;
 mod matching;
 mod references;
 mod scene;
 mod stages;
 
-use larder_kernels::{
-    ImageGrey16, ImageRgb8, components::ComponentScratch, decode, describe, median, nms::non_maximum_suppression,
-};
+use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median, propose::Proposal};
 use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
+pub use learn::SceneLearner;
 pub use references::References;
-pub use scene::{Scene, SceneLearner};
+pub use scene::Scene;
+
 pub use stages::{Stage, StageTimer};
 
 /// Changes with every change of code that changes results.
@@ -35,8 +37,7 @@ pub struct Scratch {
     colour: ImageRgb8,
     grey: ImageGrey16,
     values: Vec<u16>,
-    scene: scene::SceneScratch,
-    components: ComponentScratch,
+    detect: detect::DetectScratch,
 }
 
 /// Vision with all that its results depend on. Share one between threads.
@@ -124,34 +125,28 @@ impl Vision {
         let picture = &scratch.colour;
         (result.width, result.height) = (picture.bounds().right, picture.bounds().bottom);
         timer.begin(Stage::Normalise);
-        timer.begin(Stage::Detect);
-        let view = self.scene.as_ref().and_then(|scene| scene.view(frame));
-        let proposals = match view {
-            Some(view) => view.changed_colour(picture, &self.config, &mut scratch.scene, &mut scratch.components),
-            None => Vec::new(),
+        let view = match self.scene.as_ref().and_then(|scene| scene.view(frame)) {
+            Some(scene::View::Colour(view)) => Some(&**view),
+            _ => None,
         };
+        scratch.detect.lay_under(picture, view.as_slice(), &self.config);
+        timer.begin(Stage::Detect);
+        let proposals = scratch.detect.changed(&self.config);
         timer.begin(Stage::Describe);
-        let mut seen: Vec<Sighting> = proposals
+        let around = scratch.detect.surroundings();
+        let mut seen: Vec<(Sighting, u32)> = proposals
             .into_iter()
-            .map(|(bounds, detection)| Sighting {
-                bounds,
-                detection,
-                candidates: Vec::new(),
-                classes: Vec::new(),
-                embedding: describe::describe(picture, bounds),
-                depth_mm: None,
-                heat_ck: None,
+            .map(|Proposal { bounds, filled, mass }| {
+                let embedding = describe::describe(picture, bounds, around);
+                (Sighting { detection: filled, embedding, ..empty_sighting(bounds) }, mass)
             })
             .collect();
         timer.begin(Stage::Match);
-        for sighting in &mut seen {
-            sighting.candidates = matching::candidates(&sighting.embedding, &self.references);
+        let negatives = view.map_or(&[][..], |view| &view.negatives);
+        for (sighting, _) in &mut seen {
+            sighting.candidates = matching::candidates(&sighting.embedding, &self.references, negatives);
         }
-        let boxes: Vec<(BoundingBox, u32)> =
-            seen.iter().map(|sighting| (sighting.bounds, sighting.detection)).collect();
-        let mut seen: Vec<Option<Sighting>> = seen.into_iter().map(Some).collect();
-        let kept = non_maximum_suppression(&boxes, self.config.max_iou);
-        result.sightings = kept.into_iter().filter_map(|index| seen[index].take()).collect();
+        result.sightings = matching::select(seen);
         Ok(())
     }
 
@@ -168,22 +163,34 @@ impl Vision {
         (result.width, result.height) = (picture.bounds().right, picture.bounds().bottom);
         timer.begin(Stage::Describe);
         result.grid = Some(median::median_grid(picture, GRID_COLUMNS, GRID_ROWS, &mut scratch.values));
-        let Some(view) = self.scene.as_ref().and_then(|scene| scene.view(frame)) else { return Ok(()) };
+        let Some(scene::View::Grey(empty)) = self.scene.as_ref().and_then(|scene| scene.view(frame)) else {
+            return Ok(());
+        };
         timer.begin(Stage::Detect);
-        let changed = view.changed_grey(picture, &self.config, &mut scratch.scene, &mut scratch.components);
+        let changed = detect::changed_grey(picture, empty, &self.config, &mut scratch.detect);
         timer.begin(Stage::Describe);
-        for (bounds, detection) in changed {
+        for Proposal { bounds, filled, .. } in changed {
             let median = median::median_in_box(picture, bounds, &mut scratch.values);
             result.sightings.push(Sighting {
-                bounds,
-                detection,
-                candidates: Vec::new(),
-                classes: Vec::new(),
-                embedding: Vec::new(),
+                detection: filled,
                 depth_mm: median.filter(|_| frame.modality == Modality::Depth),
                 heat_ck: median.filter(|_| frame.modality == Modality::Infrared),
+                ..empty_sighting(bounds)
             });
         }
         Ok(())
+    }
+}
+
+/// A sighting of which nothing is known but where it is.
+fn empty_sighting(bounds: BoundingBox) -> Sighting {
+    Sighting {
+        bounds,
+        detection: 0,
+        candidates: Vec::new(),
+        classes: Vec::new(),
+        embedding: Vec::new(),
+        depth_mm: None,
+        heat_ck: None,
     }
 }

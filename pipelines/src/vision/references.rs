@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use larder_kernels::{ImageRgb8, decode, describe};
 use larder_records::{BoundingBox, Digest, Image, ProductId};
 
-use super::{VisionConfig, VisionError};
+use super::{Scene, VisionConfig, VisionError, detect::DetectScratch};
 
 /// The descriptors of the products' reference pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,9 @@ pub struct References {
 }
 
 impl References {
-    /// Adds a picture of `product`: the part of it inside `bounds`, or all of it.
+    /// Adds a picture of `product`: the part of it inside `bounds`, or all of it. Where the picture shows a view of
+    /// `scene`, light and background are told apart from the product by it, as they will be when it is looked for: give
+    /// whole frames with a box rather than cuttings of them.
     ///
     /// # Errors
     /// [`VisionError`] where the picture cannot be decoded.
@@ -23,12 +25,16 @@ impl References {
         product: ProductId,
         picture: &Image,
         bounds: Option<BoundingBox>,
+        scene: Option<&Scene>,
         config: &VisionConfig,
     ) -> Result<(), VisionError> {
         let mut decoded = ImageRgb8::default();
         decode::decode_rgb8(picture, config.limits(), &mut decoded)?;
         let bounds = bounds.unwrap_or_else(|| decoded.bounds());
-        self.descriptors.entry(product).or_default().push(describe::describe(&decoded, bounds));
+        let mut scratch = DetectScratch::default();
+        scratch.lay_under(&decoded, &scene.map(Scene::colour_views).unwrap_or_default(), config);
+        let descriptor = describe::describe(&decoded, bounds, scratch.surroundings());
+        self.descriptors.entry(product).or_default().push(descriptor);
         Ok(())
     }
 

@@ -4,40 +4,83 @@ use std::collections::BTreeMap;
 
 use larder_kernels::{
     ImageGrey8, ImageGrey16, ImageRgb8, Plane,
-    components::{ComponentScratch, components},
-    decode, morphology,
+    align::{Pyramid, Template},
+    opponent::OpponentImage,
     resize::shrink,
 };
-use larder_records::{ApplianceId, BoundingBox, Digest, Frame, Modality, Name, PPM, Payload, Ppm, SensorId};
+use larder_records::{ApplianceId, Digest, Frame, Modality, Name, SensorId};
 
-use super::{SceneError, VisionConfig, VisionError};
+use super::SceneError;
 
-/// Buffers reused from frame to frame.
-#[derive(Debug, Default)]
-pub(super) struct SceneScratch {
-    small: ImageRgb8,
-    mask: ImageGrey8,
-    other: ImageGrey8,
+/// Longer side, in pixels, that colour pictures are compared at.
+const WORKING_SIDE: usize = 333;
+
+/// By what whole factor a colour picture is made smaller before it is compared with a scene.
+pub(super) fn working_factor(picture: &ImageRgb8) -> usize {
+    let side = picture.width().max(picture.height());
+    ((side + WORKING_SIDE / 2) / WORKING_SIDE).max(1)
+}
+
+/// A colour picture at the size that it is compared at, and what aligning it needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Working {
+    pub(super) factor: usize,
+    pub(super) small: ImageRgb8,
+    pub(super) colours: OpponentImage,
+    pub(super) pyramid: Pyramid,
+}
+
+impl Working {
+    pub(super) fn fill(&mut self, picture: &ImageRgb8) {
+        self.factor = working_factor(picture);
+        shrink(picture, self.factor, &mut self.small);
+        self.prepare();
+    }
+
+    /// Brings colours and pyramid up to date with `small`.
+    pub(super) fn prepare(&mut self) {
+        self.colours.fill(&self.small);
+        self.pyramid.fill(&self.colours.luma);
+    }
+}
+
+/// The empty view of a visible camera, at working size.
+#[derive(Clone, Debug)]
+pub(super) struct ColourView {
+    pub(super) empty: ImageRgb8,
+    pub(super) template: Template,
+    /// How much each place differs from the empty view without an object: what is measured beyond this is change.
+    pub(super) unrest: ImageGrey8,
+    /// Descriptors of what changes there without being an object: shadows, reflections.
+    pub(super) negatives: Vec<Vec<i8>>,
+}
+
+impl ColourView {
+    /// A view that is at rest everywhere.
+    pub(super) fn new(empty: ImageRgb8) -> Self {
+        let unrest = ImageGrey8::new(empty.width(), empty.height());
+        let mut working = Working { factor: 1, small: empty, ..Working::default() };
+        working.prepare();
+        Self { template: Template::new(&working.pyramid), empty: working.small, unrest, negatives: Vec::new() }
+    }
 }
 
 /// The empty view of one camera.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum View {
-    /// Of a visible camera, made smaller by [`COLOUR_FACTOR`].
-    Colour(ImageRgb8),
+    /// Of a visible camera.
+    Colour(Box<ColourView>),
     /// Of a depth or infrared camera; 0 where nothing is known.
     Grey(ImageGrey16),
 }
 
 /// The scene references of the cameras of a recording: an artifact under its content hash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Scene {
-    views: BTreeMap<(ApplianceId, SensorId), View>,
+    pub(super) views: BTreeMap<(ApplianceId, SensorId), View>,
 }
 
 const MAGIC: &[u8; 8] = b"larscn01";
-const COLOUR_FACTOR: usize = 4;
-const MAX_FRAMES: usize = 24;
 
 impl Scene {
     /// The number of cameras known.
@@ -59,21 +102,41 @@ impl Scene {
         })
     }
 
-    /// The artifact. Equal scenes give equal bytes.
+    /// The views of every visible camera.
+    pub(super) fn colour_views(&self) -> Vec<&ColourView> {
+        self.views
+            .values()
+            .filter_map(|view| if let View::Colour(view) = view { Some(&**view) } else { None })
+            .collect()
+    }
+
+    /// The artifact: `larscn01`, then for each camera the ids of its appliance and sensor (u64), its kind (u8: 0 colour,
+    /// 1 16-bit grey), width and height (u32), pixels (3 or 2 bytes each) and, for colour, the unrest of
+    /// each pixel (1 byte) and the number of descriptors of
+    /// what is no object (u32), each with its length (u32) before it; all little-endian. Equal scenes give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for ((appliance, sensor), view) in &self.views {
             out.extend_from_slice(&appliance.0.0.to_le_bytes());
             out.extend_from_slice(&sensor.0.0.to_le_bytes());
             let (kind, width, height) = match view {
-                View::Colour(image) => (0_u8, image.width(), image.height()),
+                View::Colour(view) => (0_u8, view.empty.width(), view.empty.height()),
                 View::Grey(image) => (1, image.width(), image.height()),
             };
             out.push(kind);
-            out.extend_from_slice(&(width as u32).to_le_bytes());
-            out.extend_from_slice(&(height as u32).to_le_bytes());
+            for count in [width, height] {
+                out.extend_from_slice(&(count as u32).to_le_bytes());
+            }
             match view {
-                View::Colour(image) => out.extend_from_slice(image.pixels().as_flattened()),
+                View::Colour(view) => {
+                    out.extend_from_slice(view.empty.pixels().as_flattened());
+                    out.extend_from_slice(view.unrest.pixels());
+                    out.extend_from_slice(&(view.negatives.len() as u32).to_le_bytes());
+                    for negative in &view.negatives {
+                        out.extend_from_slice(&(negative.len() as u32).to_le_bytes());
+                        out.extend(negative.iter().map(|component| component.cast_unsigned()));
+                    }
+                }
                 View::Grey(image) => out.extend(image.pixels().iter().flat_map(|pixel| pixel.to_le_bytes())),
             }
         }
@@ -85,36 +148,34 @@ impl Scene {
     /// # Errors
     /// [`SceneError`] where the bytes are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SceneError> {
-        let mut rest = bytes.strip_prefix(MAGIC).ok_or(SceneError::Malformed("it begins otherwise"))?;
-        let mut take = |count: usize| {
-            let (head, tail) = rest.split_at_checked(count).ok_or(SceneError::Malformed("it is cut short"))?;
-            rest = tail;
-            Ok::<_, SceneError>((head, tail.is_empty()))
-        };
+        let mut reader = Reader(bytes.strip_prefix(MAGIC).ok_or(SceneError::Malformed("it begins otherwise"))?);
         let mut views = BTreeMap::new();
-        let mut done = bytes.len() == MAGIC.len();
-        while !done {
-            let (head, _) = take(25)?;
-            let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| head[at + i]));
-            let size = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| head[at + i])) as usize;
-            let (width, height) = (size(17), size(21));
-            let pixels = width.checked_mul(height).filter(|&n| n < 1 << 28).ok_or(SceneError::Malformed("its size"))?;
-            let view = match head[16] {
+        while !reader.0.is_empty() {
+            let key = (ApplianceId(Name(reader.u64()?)), SensorId(Name(reader.u64()?)));
+            let kind = reader.take(1)?[0];
+            let (width, height) = (reader.u32()?, reader.u32()?);
+            let pixels = width.checked_mul(height).ok_or(SceneError::Malformed("its size"))?;
+            let view = match kind {
                 0 => {
-                    let (data, end) = take(pixels * 3)?;
-                    done = end;
-                    Plane::from_pixels(width, height, data.as_chunks::<3>().0.to_vec()).map(View::Colour)
+                    let data = reader.take(pixels.saturating_mul(3))?.as_chunks::<3>().0.to_vec();
+                    let mut view = Plane::from_pixels(width, height, data).map(ColourView::new);
+                    let unrest = reader.take(pixels)?;
+                    view.iter_mut().for_each(|view| view.unrest.pixels_mut().copy_from_slice(unrest));
+                    for _ in 0..reader.u32()? {
+                        let length = reader.u32()?;
+                        let negative = reader.take(length)?.iter().map(|byte| byte.cast_signed()).collect();
+                        view.iter_mut().for_each(|view| view.negatives.push(Vec::clone(&negative)));
+                    }
+                    view.map(|view| View::Colour(Box::new(view)))
                 }
                 1 => {
-                    let (data, end) = take(pixels * 2)?;
-                    done = end;
-                    let pixels = data.as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
+                    let data = reader.take(pixels.saturating_mul(2))?.as_chunks::<2>().0;
+                    let pixels = data.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
                     Plane::from_pixels(width, height, pixels).map(View::Grey)
                 }
                 _ => None,
             };
-            let view = view.ok_or(SceneError::Malformed("an unknown kind of view"))?;
-            views.insert((ApplianceId(Name(number(0))), SensorId(Name(number(8)))), view);
+            views.insert(key, view.ok_or(SceneError::Malformed("an unknown kind of view"))?);
         }
         Ok(Self { views })
     }
@@ -125,190 +186,23 @@ impl Scene {
     }
 }
 
-/// Learns a [`Scene`] from frames. Keeps a bounded number of frames of each camera, spread evenly over all that it is
-/// given.
-#[derive(Debug, Default)]
-pub struct SceneLearner {
-    cameras: BTreeMap<(ApplianceId, SensorId), Camera>,
-}
+/// The bytes not read yet.
+struct Reader<'a>(&'a [u8]);
 
-#[derive(Debug)]
-struct Camera {
-    visible: bool,
-    /// Every how many frames one is kept; doubles when too many are.
-    stride: usize,
-    met: usize,
-    colour: Vec<(ImageRgb8, Vec<BoundingBox>)>,
-    grey: Vec<(ImageGrey16, Vec<BoundingBox>)>,
-}
-
-impl SceneLearner {
-    /// Takes an image frame; `objects` are boxes known not to be background. Frames without a picture are passed over.
-    ///
-    /// # Errors
-    /// [`VisionError`] where the picture cannot be decoded.
-    pub fn push(&mut self, frame: &Frame, objects: &[BoundingBox], config: &VisionConfig) -> Result<(), VisionError> {
-        let Payload::Image(image) = &frame.payload else { return Ok(()) };
-        let visible = frame.modality == Modality::Visible;
-        let camera = self.cameras.entry((frame.appliance, frame.sensor)).or_insert_with(|| Camera {
-            visible,
-            stride: 1,
-            met: 0,
-            colour: Vec::new(),
-            grey: Vec::new(),
-        });
-        if visible != camera.visible {
-            return Ok(());
-        }
-        let keep = camera.met.is_multiple_of(camera.stride);
-        camera.met += 1;
-        if !keep {
-            return Ok(());
-        }
-        if visible {
-            let (mut full, mut small) = (ImageRgb8::default(), ImageRgb8::default());
-            decode::decode_rgb8(image, config.limits(), &mut full)?;
-            shrink(&full, COLOUR_FACTOR, &mut small);
-            camera.colour.push((small, objects.to_vec()));
-        } else {
-            let mut full = ImageGrey16::default();
-            decode::decode_grey16(image, config.limits(), &mut full)?;
-            camera.grey.push((full, objects.to_vec()));
-        }
-        if camera.colour.len().max(camera.grey.len()) > MAX_FRAMES {
-            camera.stride *= 2;
-            let mut index = 0;
-            let mut even = || {
-                index += 1;
-                index % 2 == 1
-            };
-            camera.colour.retain(|_| even());
-            camera.grey.retain(|_| even());
-        }
-        Ok(())
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], SceneError> {
+        let (head, tail) = self.0.split_at_checked(count).ok_or(SceneError::Malformed("it is cut short"))?;
+        self.0 = tail;
+        Ok(head)
     }
 
-    /// The scene of all that was given.
-    pub fn finish(self) -> Scene {
-        let views = self.cameras.into_iter().filter_map(|(key, camera)| {
-            let view = if camera.visible { median_colour(&camera.colour) } else { median_grey(&camera.grey) };
-            Some((key, view?))
-        });
-        Scene { views: views.collect() }
-    }
-}
-
-fn inside(objects: &[BoundingBox], x: usize, y: usize) -> bool {
-    objects.iter().any(|b| {
-        (usize::from(b.left)..usize::from(b.right)).contains(&x)
-            && (usize::from(b.top)..usize::from(b.bottom)).contains(&y)
-    })
-}
-
-fn median_colour(frames: &[(ImageRgb8, Vec<BoundingBox>)]) -> Option<View> {
-    let (first, _) = frames.first()?;
-    let mut out = first.clone();
-    let width = first.width();
-    let mut values: Vec<u8> = Vec::new();
-    for (index, pixel) in out.pixels_mut().iter_mut().enumerate() {
-        let (x, y) = (index % width, index / width);
-        for (channel, value) in pixel.iter_mut().enumerate() {
-            values.clear();
-            for (image, objects) in frames.iter().filter(|(image, _)| image.bounds() == first.bounds()) {
-                if !inside(objects, x * COLOUR_FACTOR, y * COLOUR_FACTOR) {
-                    values.push(image.pixels()[index][channel]);
-                }
-            }
-            if !values.is_empty() {
-                let middle = (values.len() - 1) / 2;
-                *value = *values.select_nth_unstable(middle).1;
-            }
-        }
-    }
-    Some(View::Colour(out))
-}
-
-fn median_grey(frames: &[(ImageGrey16, Vec<BoundingBox>)]) -> Option<View> {
-    let (first, _) = frames.first()?;
-    let mut out = first.clone();
-    let width = first.width();
-    let mut values: Vec<u16> = Vec::new();
-    for (index, pixel) in out.pixels_mut().iter_mut().enumerate() {
-        values.clear();
-        for (image, objects) in frames.iter().filter(|(image, _)| image.bounds() == first.bounds()) {
-            if !inside(objects, index % width, index / width) {
-                values.push(image.pixels()[index]);
-            }
-        }
-        *pixel = larder_kernels::median::median_of_readings(&mut values);
-    }
-    Some(View::Grey(out))
-}
-
-impl View {
-    /// Boxes of a colour picture that differ from the view.
-    pub(super) fn changed_colour(
-        &self,
-        picture: &ImageRgb8,
-        config: &VisionConfig,
-        scratch: &mut SceneScratch,
-        labels: &mut ComponentScratch,
-    ) -> Vec<(BoundingBox, Ppm)> {
-        let Self::Colour(empty) = self else { return Vec::new() };
-        shrink(picture, COLOUR_FACTOR, &mut scratch.small);
-        if scratch.small.bounds() != empty.bounds() {
-            return Vec::new();
-        }
-        scratch.mask.reshape(empty.width(), empty.height());
-        for ((to, now), then) in scratch.mask.pixels_mut().iter_mut().zip(scratch.small.pixels()).zip(empty.pixels()) {
-            let differs = now.iter().zip(then).any(|(&a, &b)| a.abs_diff(b) > config.colour_change);
-            *to = u8::from(differs);
-        }
-        boxes(scratch, config, labels, COLOUR_FACTOR as u16)
+    fn u32(&mut self) -> Result<usize, SceneError> {
+        let bytes = self.take(4)?;
+        Ok(u32::from_le_bytes(std::array::from_fn(|i| bytes[i])) as usize)
     }
 
-    /// Boxes of a 16-bit picture that differ from the view.
-    pub(super) fn changed_grey(
-        &self,
-        picture: &ImageGrey16,
-        config: &VisionConfig,
-        scratch: &mut SceneScratch,
-        labels: &mut ComponentScratch,
-    ) -> Vec<(BoundingBox, Ppm)> {
-        let Self::Grey(empty) = self else { return Vec::new() };
-        if picture.bounds() != empty.bounds() {
-            return Vec::new();
-        }
-        scratch.mask.reshape(empty.width(), empty.height());
-        for ((to, &now), &then) in scratch.mask.pixels_mut().iter_mut().zip(picture.pixels()).zip(empty.pixels()) {
-            *to = u8::from(now != 0 && then != 0 && now.abs_diff(then) > config.grey_change);
-        }
-        boxes(scratch, config, labels, 1)
+    fn u64(&mut self) -> Result<u64, SceneError> {
+        let bytes = self.take(8)?;
+        Ok(u64::from_le_bytes(std::array::from_fn(|i| bytes[i])))
     }
-}
-
-fn boxes(
-    scratch: &mut SceneScratch,
-    config: &VisionConfig,
-    labels: &mut ComponentScratch,
-    factor: u16,
-) -> Vec<(BoundingBox, Ppm)> {
-    morphology::open(&mut scratch.mask, 1, &mut scratch.other);
-    morphology::close(&mut scratch.mask, 1, &mut scratch.other);
-    let least = scratch.mask.pixels().len() as u64 * u64::from(config.min_area) / u64::from(PPM);
-    components(&scratch.mask, labels)
-        .into_iter()
-        .filter(|component| u64::from(component.area) >= least)
-        .map(|component| {
-            let b = component.bounds;
-            let filled = u64::from(component.area) * u64::from(PPM) / b.area().max(1);
-            let scaled = BoundingBox {
-                left: b.left.saturating_mul(factor),
-                top: b.top.saturating_mul(factor),
-                right: b.right.saturating_mul(factor),
-                bottom: b.bottom.saturating_mul(factor),
-            };
-            (scaled, filled as Ppm)
-        })
-        .collect()
 }

@@ -1,0 +1,356 @@
+//! Where a camera that was moved a little looks now: affine alignment of a picture to a template.
+//!
+//! Inverse compositional image alignment (Baker and Matthews 2004) on log brightness, coarse to fine, invariant to gain
+//! and offset (as in ECC: Evangelidis and Psarakis 2008). Differences are clipped, so that objects that came or went
+//! pull little (Huber's modified residuals).
+
+use crate::Plane;
+
+/// An affine map of pixel coordinates: `x' = xx x + xy y + x0`, `y' = yx x + yy y + y0`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine {
+    /// Coefficients of `x'`: of x, of y, constant.
+    pub x: [f32; 3],
+    /// Coefficients of `y'`: of x, of y, constant.
+    pub y: [f32; 3],
+}
+
+impl Affine {
+    /// Leaves every point where it is.
+    pub const IDENTITY: Self = Self { x: [1.0, 0.0, 0.0], y: [0.0, 1.0, 0.0] };
+
+    /// The image of a point.
+    pub fn apply(&self, x: f32, y: f32) -> (f32, f32) {
+        (self.x[0] * x + self.x[1] * y + self.x[2], self.y[0] * x + self.y[1] * y + self.y[2])
+    }
+
+    /// First `first`, then `self`.
+    pub fn after(&self, first: &Self) -> Self {
+        let row = |row: &[f32; 3]| {
+            [
+                row[0] * first.x[0] + row[1] * first.y[0],
+                row[0] * first.x[1] + row[1] * first.y[1],
+                row[0] * first.x[2] + row[1] * first.y[2] + row[2],
+            ]
+        };
+        Self { x: row(&self.x), y: row(&self.y) }
+    }
+
+    /// The way back; none where the map is flat.
+    pub fn inverse(&self) -> Option<Self> {
+        let det = self.x[0] * self.y[1] - self.x[1] * self.y[0];
+        if det.abs() < 1e-6 {
+            return None;
+        }
+        let (a, b, c, d) = (self.y[1] / det, -self.x[1] / det, -self.y[0] / det, self.x[0] / det);
+        Some(Self { x: [a, b, -(a * self.x[2] + b * self.y[2])], y: [c, d, -(c * self.x[2] + d * self.y[2])] })
+    }
+
+    /// The same map where both pictures are enlarged by `factor` (pixel centres at halves).
+    pub fn enlarged(&self, factor: f32) -> Self {
+        let shift = (factor - 1.0) / 2.0;
+        let constant = |row: &[f32; 3]| factor * row[2] + shift - shift * (row[0] + row[1]);
+        Self { x: [self.x[0], self.x[1], constant(&self.x)], y: [self.y[0], self.y[1], constant(&self.y)] }
+    }
+}
+
+/// Levels of a pyramid, each half as large as the one before.
+const LEVELS: usize = 3;
+/// A level with a shorter side is left out.
+const MIN_SIDE: usize = 12;
+
+/// Log brightness at several sizes, finest first.
+#[derive(Clone, Debug, Default)]
+pub struct Pyramid {
+    levels: Vec<Plane<f32>>,
+}
+
+impl Pyramid {
+    /// Of a plane of brightness (0 to 255); its finest level has half the size of `luma`.
+    pub fn fill(&mut self, luma: &Plane<i16>) {
+        self.levels.resize_with(LEVELS, Plane::default);
+        let (finest, coarser) = self.levels.split_at_mut(1);
+        halve(luma, &mut finest[0], |sum| (sum * 0.25 + 16.0).ln());
+        let mut finer = &finest[0];
+        for level in coarser {
+            halve(finer, level, |sum| sum * 0.25);
+            finer = level;
+        }
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Plane<f32>> {
+        self.levels.iter().filter(|level| level.width().min(level.height()) >= MIN_SIDE)
+    }
+}
+
+fn halve<T: Copy + Default>(from: &Plane<T>, to: &mut Plane<f32>, finish: impl Fn(f32) -> f32)
+where
+    f32: From<T>,
+{
+    to.reshape(from.width() / 2, from.height() / 2);
+    for y in 0..to.height() {
+        let (upper, lower) = (from.row(2 * y), from.row(2 * y + 1));
+        for ((to, upper), lower) in to.row_mut(y).iter_mut().zip(upper.as_chunks::<2>().0).zip(lower.as_chunks::<2>().0)
+        {
+            *to = finish(f32::from(upper[0]) + f32::from(upper[1]) + f32::from(lower[0]) + f32::from(lower[1]));
+        }
+    }
+}
+
+/// A template with all that can be computed before a picture comes.
+#[derive(Clone, Debug)]
+pub struct Template {
+    levels: Vec<Level>,
+}
+
+#[derive(Clone, Debug)]
+struct Level {
+    value: Plane<f32>,
+    /// Derivatives by the six parameters of the increment, for each inner pixel.
+    steepest: Vec<[f32; 6]>,
+    inverse_hessian: [[f64; 6]; 6],
+    /// Standard deviation of the inner pixels.
+    spread: f32,
+}
+
+/// How a picture lies to a template.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alignment {
+    /// From the template's pixels to the picture's, in the sizes that the pyramids were made from.
+    pub map: Affine,
+    /// The correlation of what both show, -1 to 1.
+    pub correlation: f32,
+}
+
+impl Template {
+    /// Of the given pyramid.
+    pub fn new(pyramid: &Pyramid) -> Self {
+        Self { levels: pyramid.usable().filter_map(Level::new).collect() }
+    }
+
+    /// Where `picture` lies; none where the two have nothing in common, or a side of either is too short to tell.
+    pub fn align(&self, picture: &Pyramid) -> Option<Alignment> {
+        let levels: Vec<(&Level, &Plane<f32>)> = self.levels.iter().zip(picture.usable()).collect();
+        let &(coarse, coarse_picture) = levels.last()?;
+        let mut best: Option<Alignment> = None;
+        for start in coarse.starts(coarse_picture) {
+            let mut map = start;
+            for (index, (level, picture)) in levels.iter().enumerate().rev() {
+                if index + 1 < levels.len() {
+                    map = map.enlarged(2.0);
+                }
+                let Some(refined) = level.refine(picture, map, [12, 16, 24][index.min(2)]) else { break };
+                map = refined;
+                if index == 0 {
+                    let correlation = level.correlation(picture, &map).unwrap_or(-1.0);
+                    if best.is_none_or(|best| correlation > best.correlation) {
+                        best = Some(Alignment { map: map.enlarged(2.0), correlation });
+                    }
+                }
+            }
+            if best.is_some_and(|best| best.correlation > 0.8) {
+                break;
+            }
+        }
+        best
+    }
+}
+
+impl Level {
+    fn new(value: &Plane<f32>) -> Option<Self> {
+        let (width, height) = (value.width(), value.height());
+        let mut steepest = Vec::with_capacity((width - 2) * (height - 2));
+        let mut hessian = [[0.0_f64; 6]; 6];
+        for y in 1..height - 1 {
+            let (above, row, below) = (value.row(y - 1), value.row(y), value.row(y + 1));
+            for x in 1..width - 1 {
+                let (gx, gy) = ((row[x + 1] - row[x - 1]) * 0.5, (below[x] - above[x]) * 0.5);
+                let (u, v) = Self::unit(width, height, x, y);
+                let step = [gx * u, gx * v, gx, gy * u, gy * v, gy];
+                for i in 0..6 {
+                    for j in 0..6 {
+                        hessian[i][j] += f64::from(step[i]) * f64::from(step[j]);
+                    }
+                }
+                steepest.push(step);
+            }
+        }
+        let (_, spread) = mean_and_spread(value.pixels().iter().copied());
+        Some(Self { value: value.clone(), steepest, inverse_hessian: invert(hessian)?, spread })
+    }
+
+    /// Coordinates about the centre, in units of half the longer side: keeps the equations well conditioned.
+    fn unit(width: usize, height: usize, x: usize, y: usize) -> (f32, f32) {
+        let scale = 2.0 / width.max(height) as f32;
+        ((x as f32 - width as f32 * 0.5) * scale, (y as f32 - height as f32 * 0.5) * scale)
+    }
+
+    /// The few most promising maps of a coarse grid of shifts and scales, best first.
+    fn starts(&self, picture: &Plane<f32>) -> Vec<Affine> {
+        let (width, height) = (self.value.width() as f32, self.value.height() as f32);
+        let (wide, high) = (picture.width() as f32 / width, picture.height() as f32 / height);
+        let mut found: Vec<(f32, Affine)> = Vec::new();
+        for zoom in [1.0_f32, 0.87, 1.15] {
+            for dy in -3_i8..=3 {
+                for dx in -3_i8..=3 {
+                    let (sx, sy) = (wide * zoom, high * zoom);
+                    let x0 = width * wide * (0.5 + f32::from(dx) * 0.05) - sx * width * 0.5;
+                    let y0 = height * high * (0.5 + f32::from(dy) * 0.05) - sy * height * 0.5;
+                    let map = Affine { x: [sx, 0.0, x0], y: [0.0, sy, y0] };
+                    if let Some(correlation) = self.correlation(picture, &map) {
+                        found.push((correlation, map));
+                    }
+                }
+            }
+        }
+        found.sort_by(|a, b| b.0.total_cmp(&a.0));
+        found.into_iter().take(3).map(|(_, map)| map).collect()
+    }
+
+    /// Calls `visit` with each inner pixel's index and the picture's value there; the number of pixels met.
+    fn visit(&self, picture: &Plane<f32>, map: &Affine, mut visit: impl FnMut(usize, usize, f32)) -> usize {
+        let (width, height) = (self.value.width(), self.value.height());
+        let (right, bottom) = (picture.width() as f32 - 1.001, picture.height() as f32 - 1.001);
+        let stride = picture.width();
+        let pixels = picture.pixels();
+        let mut met = 0;
+        for y in 1..height - 1 {
+            let mut inner = (y - 1) * (width - 2);
+            for x in 1..width - 1 {
+                let (px, py) = map.apply(x as f32, y as f32);
+                if px >= 0.0 && py >= 0.0 && px <= right && py <= bottom {
+                    let (ix, iy) = (px as usize, py as usize);
+                    let (fx, fy) = (px - ix as f32, py - iy as f32);
+                    let at = iy * stride + ix;
+                    let upper = pixels[at] + fx * (pixels[at + 1] - pixels[at]);
+                    let lower = pixels[at + stride] + fx * (pixels[at + stride + 1] - pixels[at + stride]);
+                    visit(inner, y * width + x, upper + fy * (lower - upper));
+                    met += 1;
+                }
+                inner += 1;
+            }
+        }
+        met
+    }
+
+    /// Fewer common pixels say nothing.
+    fn enough(&self, met: usize) -> bool {
+        met * 2 > self.steepest.len()
+    }
+
+    fn correlation(&self, picture: &Plane<f32>, map: &Affine) -> Option<f32> {
+        let (mut st, mut sp, mut stt, mut spp, mut stp) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
+        let value = self.value.pixels();
+        let met = self.visit(picture, map, |_, at, there| {
+            let (t, p) = (f64::from(value[at]), f64::from(there));
+            st += t;
+            sp += p;
+            stt += t * t;
+            spp += p * p;
+            stp += t * p;
+        });
+        let n = met as f64;
+        let (vt, vp) = (stt - st * st / n, spp - sp * sp / n);
+        (self.enough(met) && vt > 1e-9 && vp > 1e-9).then(|| ((stp - st * sp / n) / (vt * vp).sqrt()) as f32)
+    }
+
+    /// Gauss-Newton steps from `map`; none where it runs away.
+    fn refine(&self, picture: &Plane<f32>, mut map: Affine, steps: usize) -> Option<Affine> {
+        let (width, height) = (self.value.width(), self.value.height());
+        let scale = 2.0 / width.max(height) as f32;
+        let value = self.value.pixels();
+        let mut there = vec![f32::NAN; self.steepest.len()];
+        for _ in 0..steps {
+            there.fill(f32::NAN);
+            let (mut st, mut sp, mut stt, mut spp) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
+            let met = self.visit(picture, &map, |inner, at, now| {
+                there[inner] = now;
+                let (t, p) = (f64::from(value[at]), f64::from(now));
+                st += t;
+                sp += p;
+                stt += t * t;
+                spp += p * p;
+            });
+            if !self.enough(met) {
+                return None;
+            }
+            let n = met as f64;
+            let (mean_t, mean_p) = (st / n, sp / n);
+            let (var_t, var_p) = (stt / n - mean_t * mean_t, spp / n - mean_p * mean_p);
+            if var_p < 1e-6 || var_t < 1e-6 {
+                return None;
+            }
+            let gain = (var_t / var_p).sqrt() as f32;
+            let (mean_t, mean_p) = (mean_t as f32, mean_p as f32);
+            let limit = 0.5 * self.spread;
+            let mut sums = [0.0_f64; 6];
+            for y in 1..height - 1 {
+                let inner = (y - 1) * (width - 2);
+                let row = &value[y * width + 1..(y + 1) * width - 1];
+                let mut row_sums = [0.0_f32; 6];
+                for ((&t, &p), step) in row.iter().zip(&there[inner..]).zip(&self.steepest[inner..]) {
+                    if !p.is_nan() {
+                        let residual = ((p - mean_p) * gain - (t - mean_t)).clamp(-limit, limit);
+                        for (sum, step) in row_sums.iter_mut().zip(step) {
+                            *sum += step * residual;
+                        }
+                    }
+                }
+                for (sum, row) in sums.iter_mut().zip(row_sums) {
+                    *sum += f64::from(row);
+                }
+            }
+            let delta: [f32; 6] = std::array::from_fn(|i| {
+                self.inverse_hessian[i].iter().zip(&sums).map(|(h, s)| h * s).sum::<f64>() as f32
+            });
+            let (cx, cy) = (width as f32 * 0.5, height as f32 * 0.5);
+            let constant = |row: &[f32]| row[2] - scale * (row[0] * cx + row[1] * cy);
+            let increment = Affine {
+                x: [1.0 + scale * delta[0], scale * delta[1], constant(&delta[..3])],
+                y: [scale * delta[3], 1.0 + scale * delta[4], constant(&delta[3..])],
+            };
+            map = map.after(&increment.inverse()?);
+            if delta.iter().all(|step| step.abs() < 0.01) {
+                break;
+            }
+        }
+        Some(map)
+    }
+}
+
+fn mean_and_spread(values: impl Iterator<Item = f32>) -> (f32, f32) {
+    let (mut count, mut sum, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for value in values {
+        count += 1.0;
+        sum += f64::from(value);
+        squares += f64::from(value) * f64::from(value);
+    }
+    let mean = sum / count;
+    (mean as f32, (squares / count - mean * mean).max(0.0).sqrt() as f32)
+}
+
+/// Gauss-Jordan elimination with partial pivoting; none where the matrix is singular.
+fn invert(mut matrix: [[f64; 6]; 6]) -> Option<[[f64; 6]; 6]> {
+    let mut inverse: [[f64; 6]; 6] = std::array::from_fn(|i| std::array::from_fn(|j| f64::from(u8::from(i == j))));
+    for column in 0..6 {
+        let pivot = (column..6).max_by(|&a, &b| matrix[a][column].abs().total_cmp(&matrix[b][column].abs()))?;
+        if matrix[pivot][column].abs() < 1e-9 {
+            return None;
+        }
+        matrix.swap(column, pivot);
+        inverse.swap(column, pivot);
+        let divisor = matrix[column][column];
+        for j in 0..6 {
+            matrix[column][j] /= divisor;
+            inverse[column][j] /= divisor;
+        }
+        for row in (0..6).filter(|&row| row != column) {
+            let factor = matrix[row][column];
+            for j in 0..6 {
+                matrix[row][j] -= factor * matrix[column][j];
+                inverse[row][j] -= factor * inverse[column][j];
+            }
+        }
+    }
+    Some(inverse)
+}

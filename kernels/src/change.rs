@@ -1,0 +1,106 @@
+//! What differs between a picture and the empty scene.
+
+use crate::{ImageGrey8, ImageGrey16, ImageRgb8, opponent::OpponentImage};
+
+/// Weight of the two colour axes against brightness: light varies more than colour does.
+const COLOUR_WEIGHT: i32 = 2;
+/// Units of distance in one unit of the result.
+const UNIT: f32 = 4.0;
+
+/// How far each pixel of `picture` is from the nearest colour within `reach` pixels of the same place in `empty`: the
+/// Euclidean distance over (brightness, 2 x red-green, 2 x yellow-blue), divided by 4, 255 at most; 0 where `known` is 0.
+///
+/// The reach forgives a camera that moved: parallax, which no alignment of a whole picture undoes. `scratch` is
+/// overwritten.
+///
+/// # Panics
+/// Where the pictures differ in size.
+pub fn colour_change(
+    picture: &OpponentImage,
+    empty: &OpponentImage,
+    known: &ImageGrey8,
+    reach: usize,
+    scratch: &mut Vec<i32>,
+    into: &mut ImageGrey8,
+) {
+    let (width, height) = (picture.luma.width(), picture.luma.height());
+    assert_eq!((width, height), (empty.luma.width(), empty.luma.height()), "picture and empty scene differ in size");
+    assert_eq!((width, height), (known.width(), known.height()), "picture and mask differ in size");
+    into.reshape(width, height);
+    for y in 0..height {
+        scratch.clear();
+        scratch.resize(width, i32::MAX);
+        let here = [picture.luma.row(y), picture.red_green.row(y), picture.yellow_blue.row(y)];
+        for other in y.saturating_sub(reach)..(y + reach + 1).min(height) {
+            let there = [empty.luma.row(other), empty.red_green.row(other), empty.yellow_blue.row(other)];
+            for shift in 0..=reach.min(width.saturating_sub(1)) {
+                nearer(&mut scratch[shift..], here.map(|row| &row[shift..]), there);
+                if shift > 0 {
+                    nearer(scratch, here, there.map(|row| &row[shift..]));
+                }
+            }
+        }
+        for ((to, &nearest), &known) in into.row_mut(y).iter_mut().zip(scratch.iter()).zip(known.row(y)) {
+            *to = if known == 0 { 0 } else { ((nearest as f32).sqrt() / UNIT).min(255.0) as u8 };
+        }
+    }
+}
+
+/// Lowers each of `nearest` to the squared distance of the colours beside it.
+fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
+    let length = nearest.len().min(there[0].len()).min(here[0].len());
+    let (here, there) = (here.map(|row| &row[..length]), there.map(|row| &row[..length]));
+    for (x, nearest) in nearest[..length].iter_mut().enumerate() {
+        let d: [i32; 3] = std::array::from_fn(|c| i32::from(here[c][x]) - i32::from(there[c][x]));
+        let weight = COLOUR_WEIGHT * COLOUR_WEIGHT;
+        *nearest = (*nearest).min(d[0] * d[0] + weight * (d[1] * d[1] + d[2] * d[2]));
+    }
+}
+
+/// How far each pixel of a depth or infrared picture is from the same place in `empty`, divided by `unit`, 255 at most;
+/// 0 where either has no reading.
+///
+/// # Panics
+/// Where the pictures differ in size, or `unit` is 0.
+pub fn grey_change(picture: &ImageGrey16, empty: &ImageGrey16, unit: u16, into: &mut ImageGrey8) {
+    assert_eq!((picture.width(), picture.height()), (empty.width(), empty.height()), "the pictures differ in size");
+    into.reshape(picture.width(), picture.height());
+    for ((to, &now), &then) in into.pixels_mut().iter_mut().zip(picture.pixels()).zip(empty.pixels()) {
+        *to = if now == 0 || then == 0 { 0 } else { (now.abs_diff(then) / unit).min(255) as u8 };
+    }
+}
+
+/// Guesses the pixels where `known` is 0: the mean of the known pixels around, from the edges of each gap inwards, until
+/// none is left (or none was known). `known` becomes 1 where a guess was made.
+pub fn fill_unknown(image: &mut ImageRgb8, known: &mut ImageGrey8) {
+    let (width, height) = (image.width(), image.height());
+    loop {
+        let before = known.clone();
+        let mut filled = 0;
+        for y in 0..height {
+            for x in 0..width {
+                if before.row(y)[x] != 0 {
+                    continue;
+                }
+                let (mut sum, mut count) = ([0_u32; 3], 0);
+                for ny in y.saturating_sub(1)..(y + 2).min(height) {
+                    for nx in x.saturating_sub(1)..(x + 2).min(width) {
+                        if before.row(ny)[nx] != 0 {
+                            let pixel = image.row(ny)[nx];
+                            (0..3).for_each(|c| sum[c] += u32::from(pixel[c]));
+                            count += 1;
+                        }
+                    }
+                }
+                if count > 0 {
+                    image.row_mut(y)[x] = sum.map(|s| ((s + count / 2) / count) as u8);
+                    known.row_mut(y)[x] = 1;
+                    filled += 1;
+                }
+            }
+        }
+        if filled == 0 {
+            return;
+        }
+    }
+}
