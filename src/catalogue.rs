@@ -32,7 +32,9 @@ pub enum CatalogueError {
         source: serde_json::Error,
     },
     /// A SKU that cannot name a folder.
-    #[error("{0:?} cannot be a SKU: it is empty, starts with a dot, or has a slash, a backslash or a control character")]
+    #[error(
+        "{0:?} cannot be a SKU: it is empty, starts with a dot, or has a slash, a backslash or a control character"
+    )]
     BadSku(String),
     /// Two SKUs share an id.
     #[error(transparent)]
@@ -102,8 +104,11 @@ impl Catalogue {
         };
         let mut products = BTreeMap::new();
         for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let entry: Entry = serde_json::from_str(text)
-                .map_err(|source| CatalogueError::Line { path: path.clone(), line: line + 1, source })?;
+            let entry: Entry = serde_json::from_str(text).map_err(|source| CatalogueError::Line {
+                path: path.clone(),
+                line: line + 1,
+                source,
+            })?;
             check_sku(&entry.sku)?;
             products.insert(entry.sku.clone(), entry);
         }
@@ -192,7 +197,6 @@ fn check_sku(sku: &str) -> Result<(), CatalogueError> {
     let bad = sku.is_empty() || sku.starts_with('.') || sku.contains(|c: char| c == '/' || c == '\\' || c.is_control());
     if bad { Err(CatalogueError::BadSku(sku.to_owned())) } else { Ok(()) }
 }
-
 
 #[cfg(test)]
 mod tests {

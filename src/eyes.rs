@@ -156,9 +156,7 @@ pub fn read_references(
             let data = fs::read(&path).map_err(|source| EyesError::Io { path: path.clone(), source })?;
             let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
             let picture = Image { encoding, data: data.into() };
-            references
-                .add(product, &picture, None, config)
-                .map_err(|source| EyesError::Reference { path, source })?;
+            references.add(product, &picture, None, config).map_err(|source| EyesError::Reference { path, source })?;
         }
     }
     Ok(references)

@@ -30,9 +30,7 @@ pub fn draw(image: &Image, result: &FrameResult, names: &Names, min_score: Ppm, 
         let colour = if taken { "#1a9850" } else { "#888888" };
         let label = best.map_or_else(
             || "?".to_owned(),
-            |candidate| {
-                format!("{} {}%", escape(names.text(candidate.product.0)), candidate.score / (PPM / 100))
-            },
+            |candidate| format!("{} {}%", escape(names.text(candidate.product.0)), candidate.score / (PPM / 100)),
         );
         // writing to a String cannot fail
         let _ = writeln!(

@@ -38,6 +38,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::Truncated,
+        Self::Malformed,
+        Self::UnknownSchema,
+        Self::BadValue,
+        Self::BadTime,
+        Self::BadImage,
+        Self::TooLarge,
+    ];
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// Its name in the table `dead_letters`.
     pub fn as_str(self) -> &'static str {
         match self {

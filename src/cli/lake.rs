@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use larder::engine::ViewChanges;
 use serde::Serialize;
 
 use super::output::{Output, table};
@@ -27,7 +28,7 @@ pub(super) struct Folder {
 
 #[derive(Debug, Serialize)]
 struct ViewDigest {
-    view: String,
+    view: &'static str,
     rows: u64,
     digest: String,
 }
@@ -43,21 +44,21 @@ impl Lake {
                         .map(|t| {
                             let version = t.version.to_string();
                             let epoch = t.epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
-                            vec![t.table.clone(), t.rows.to_string(), t.files.to_string(), t.bytes.to_string(), version, epoch]
+                            vec![t.table.to_owned(), t.rows.to_string(), t.files.to_string(), t.bytes.to_string(), version, epoch]
                         })
                         .collect();
                     table(&["table", "rows", "files", "bytes", "version", "epoch"], &rows)
                 })
             }
             Self::Digest(Folder { lake }) => {
-                let digests = open(&lake)?.digest()?;
+                let digests = open(&lake)?.digest(ViewChanges::VIEWS)?;
                 let digests: Vec<_> = digests
                     .into_iter()
-                    .map(|(view, rows, digest)| ViewDigest { view, rows, digest: digest.to_string() })
+                    .map(|d| ViewDigest { view: d.view, rows: d.rows, digest: d.digest.to_string() })
                     .collect();
                 output.result(&digests, |digests| {
                     let rows: Vec<_> =
-                        digests.iter().map(|d| vec![d.view.clone(), d.rows.to_string(), d.digest.clone()]).collect();
+                        digests.iter().map(|d| vec![d.view.to_owned(), d.rows.to_string(), d.digest.clone()]).collect();
                     table(&["view", "rows", "digest"], &rows)
                 })
             }

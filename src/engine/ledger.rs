@@ -6,7 +6,8 @@ use std::{
 };
 
 use larder_records::{
-    Appliance, ApplianceId, DeadLetter, DeclaredMovement, FrameKey, Modality, Product, ProductId, Reading, SensorId, Time,
+    Appliance, ApplianceId, DeadLetter, DeclaredMovement, FrameKey, Modality, Product, ProductId, Reading, SensorId,
+    Time,
 };
 
 /// The inputs taken in so far, by identity.

@@ -73,7 +73,7 @@ macro_rules! changes {
             ///
             /// # Errors
             /// [`LakeError`] where a commit fails; the tables before it in the list are then ahead of those behind it.
-            pub(super) fn commit(self, lake: &mut Lake, names: &Names, epoch: u64) -> Result<(), LakeError> {
+            pub(super) fn commit(self, lake: &mut Lake, names: &mut Names, epoch: u64) -> Result<(), LakeError> {
                 $(
                     let mut rows: Vec<($row, isize)> =
                         self.$view.into_iter().map(|(row, _, diff)| (row, diff)).collect();
