@@ -164,9 +164,9 @@ fn proposals(
 ) -> Vec<Proposal> {
     let params = ProposeParams {
         thresholds,
-        closes: &[0, 2],
+        closes: &[0, 1, 3],
         cuts: &[1, 2, 4],
-        min_filled: 400_000,
+        min_filled: 300_000,
         min_area: config.min_area,
         max_area: config.max_area,
     };

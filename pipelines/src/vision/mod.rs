@@ -14,6 +14,7 @@ mod stages;
 
 use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median, propose::Proposal};
 use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
+use matching::Matcher;
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
@@ -46,6 +47,7 @@ pub struct Vision {
     config: VisionConfig,
     scene: Option<Scene>,
     references: References,
+    matcher: Matcher,
     fingerprint: Digest,
 }
 
@@ -60,7 +62,9 @@ impl Vision {
             &scene_digest.0.to_le_bytes(),
             &references.digest().0.to_le_bytes(),
         ]);
-        Self { config, scene, references, fingerprint }
+        let views = scene.iter().flat_map(Scene::colour_views);
+        let matcher = Matcher::new(&references, views.flat_map(|view| &view.negatives));
+        Self { config, scene, references, matcher, fingerprint }
     }
 
     /// The digest of everything but the frame that results depend on.
@@ -144,7 +148,7 @@ impl Vision {
         timer.begin(Stage::Match);
         let negatives = view.map_or(&[][..], |view| &view.negatives);
         for (sighting, _) in &mut seen {
-            sighting.candidates = matching::candidates(&sighting.embedding, &self.references, negatives);
+            sighting.candidates = self.matcher.candidates(&sighting.embedding, &self.references, negatives);
         }
         result.sightings = matching::select(seen);
         Ok(())
