@@ -149,6 +149,10 @@ impl Vision {
         let negatives = view.map_or(&[][..], |view| &view.negatives);
         for (sighting, _) in &mut seen {
             sighting.candidates = self.matcher.candidates(&sighting.embedding, &self.references, negatives);
+            for candidate in &mut sighting.candidates {
+                let solid = u64::from(sighting.detection.min(600_000));
+                candidate.score = (u64::from(candidate.score) * solid / 600_000) as u32;
+            }
         }
         result.sightings = matching::select(seen);
         Ok(())
