@@ -3,6 +3,7 @@
 //! A result is a pure function of the frame's bytes and of the [`Vision::fingerprint`]. Nothing is learnt on the way:
 //! the scene reference is made beforehand by a [`SceneLearner`], the pictures of products by [`References::add`].
 
+mod apart;
 mod config;
 mod detect;
 mod error;
