@@ -1,6 +1,9 @@
 //! What differs between a picture and the empty scene.
 
-use crate::{ImageGrey8, ImageGrey16, ImageRgb8, opponent::OpponentImage};
+use crate::{
+    ImageGrey8, ImageGrey16, ImageRgb8,
+    opponent::{OpponentImage, opponent},
+};
 
 /// Weight of the two colour axes against brightness: light varies more than colour does.
 const COLOUR_WEIGHT: i32 = 2;
@@ -41,9 +44,24 @@ pub fn colour_change(
             }
         }
         for ((to, &nearest), &known) in into.row_mut(y).iter_mut().zip(scratch.iter()).zip(known.row(y)) {
-            *to = if known == 0 { 0 } else { ((nearest as f32).sqrt() / UNIT).min(255.0) as u8 };
+            *to = if known == 0 { 0 } else { distance(nearest) };
         }
     }
+}
+
+/// The distance of two colours, as [`colour_change`] measures it.
+pub fn colour_distance(a: [u8; 3], b: [u8; 3]) -> u8 {
+    let (a, b) = (opponent(a), opponent(b));
+    distance(squared(std::array::from_fn(|c| i32::from(a[c]) - i32::from(b[c]))))
+}
+
+/// From (brightness, red-green, yellow-blue) differences.
+fn squared(d: [i32; 3]) -> i32 {
+    d[0] * d[0] + COLOUR_WEIGHT * COLOUR_WEIGHT * (d[1] * d[1] + d[2] * d[2])
+}
+
+fn distance(squared: i32) -> u8 {
+    ((squared as f32).sqrt() / UNIT).min(255.0) as u8
 }
 
 /// Lowers each of `nearest` to the squared distance of the colours beside it.
@@ -52,8 +70,7 @@ fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
     let (here, there) = (here.map(|row| &row[..length]), there.map(|row| &row[..length]));
     for (x, nearest) in nearest[..length].iter_mut().enumerate() {
         let d: [i32; 3] = std::array::from_fn(|c| i32::from(here[c][x]) - i32::from(there[c][x]));
-        let weight = COLOUR_WEIGHT * COLOUR_WEIGHT;
-        *nearest = (*nearest).min(d[0] * d[0] + weight * (d[1] * d[1] + d[2] * d[2]));
+        *nearest = (*nearest).min(squared(d));
     }
 }
 

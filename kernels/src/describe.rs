@@ -36,8 +36,9 @@ fn colour_bin(chroma: f32) -> f32 {
 pub struct Surroundings<'a> {
     /// The light that falls on each place.
     pub gains: &'a GainMap,
-    /// How much each place differs from the empty scene, at the size of the gains; none where there is no scene.
-    pub change: Option<&'a ImageGrey8>,
+    /// How much each place differs from the background, `factor` times smaller than the picture; none where there is
+    /// none known.
+    pub change: Option<(&'a ImageGrey8, usize)>,
 }
 
 /// The change from which a pixel surely is the object's.
@@ -69,8 +70,8 @@ pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) ->
             }
             let (full_x, full_y) = (usize::from(bounds.left) + x, usize::from(bounds.top) + y);
             let gain = around.gains.at(full_x, full_y).map(|gain| f32::from(gain) / 256.0);
-            let changed = around.change.map_or(1.0, |change| {
-                let (x, y) = around.gains.cell(full_x, full_y);
+            let changed = around.change.map_or(1.0, |(change, factor)| {
+                let (x, y) = ((full_x / factor).min(change.width() - 1), (full_y / factor).min(change.height() - 1));
                 (f32::from(change.row(y)[x]) / SURE_CHANGE).clamp(UNCHANGED_WEIGHT, 1.0)
             });
             let weight = (1.0 - 0.5 * out) * changed;

@@ -7,6 +7,11 @@ const EVEN: u32 = 200;
 /// Gains are kept between these, times 256: dark places hold more noise than light.
 const GAIN_RANGE: (u32, u32) = (160, 768);
 
+/// The gain of a place whose `count` pixels sum up to `sum`.
+fn even_gain(sum: u32, count: u32) -> u16 {
+    (EVEN * 256 * count / sum.max(1)).clamp(GAIN_RANGE.0, GAIN_RANGE.1) as u16
+}
+
 /// A gain for each place and channel, times 256.
 #[derive(Clone, Debug)]
 pub struct GainMap {
@@ -17,7 +22,9 @@ pub struct GainMap {
 impl Default for GainMap {
     /// Leaves every picture as it is.
     fn default() -> Self {
-        Self { factor: usize::MAX, gains: Plane::from_pixels(1, 1, vec![[256; 3]]).unwrap_or_default() }
+        let mut map = Self { factor: 1, gains: Plane::default() };
+        map.reset();
+        map
     }
 }
 
@@ -27,6 +34,13 @@ impl GainMap {
         self.factor = usize::MAX;
         self.gains.reshape(1, 1);
         self.gains.pixels_mut().fill([256; 3]);
+    }
+
+    /// The same everywhere: what looks like `white` is made an even light grey.
+    pub fn from_white(white: [u8; 3]) -> Self {
+        let mut map = Self::default();
+        map.gains.pixels_mut().fill(white.map(|channel| even_gain(u32::from(channel), 1)));
+        map
     }
 
     /// From the empty scene as the picture's camera sees it under its light, `factor` times smaller than the picture:
@@ -65,14 +79,14 @@ impl GainMap {
                     if count == 0 {
                         return 256;
                     }
-                    (EVEN * 256 * count / sum(c).max(1)).clamp(GAIN_RANGE.0, GAIN_RANGE.1) as u16
+                    even_gain(sum(c), count)
                 });
             }
         }
     }
 
     /// The cell of the map that a pixel of the picture lies in: column, row.
-    pub fn cell(&self, x: usize, y: usize) -> (usize, usize) {
+    fn cell(&self, x: usize, y: usize) -> (usize, usize) {
         ((x / self.factor).min(self.gains.width() - 1), (y / self.factor).min(self.gains.height() - 1))
     }
 

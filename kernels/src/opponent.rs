@@ -23,10 +23,13 @@ impl OpponentImage {
         let planes =
             self.luma.pixels_mut().iter_mut().zip(self.red_green.pixels_mut()).zip(self.yellow_blue.pixels_mut());
         for (((luma, red_green), yellow_blue), pixel) in planes.zip(image.pixels()) {
-            let [r, g, b] = pixel.map(i32::from);
-            *luma = ((2 * r + 5 * g + b + 4) >> 3) as i16;
-            *red_green = (r - g) as i16;
-            *yellow_blue = (((r + g) >> 1) - b) as i16;
+            [*luma, *red_green, *yellow_blue] = opponent(*pixel);
         }
     }
+}
+
+/// One colour on the three axes of [`OpponentImage`].
+pub(crate) fn opponent(pixel: [u8; 3]) -> [i16; 3] {
+    let [r, g, b] = pixel.map(i16::from);
+    [(2 * r + 5 * g + b + 4) >> 3, r - g, ((r + g) >> 1) - b]
 }

@@ -39,7 +39,7 @@ impl Default for VisionConfig {
             min_correlation: 600_000,
             light_radius: 10,
             reach: 2,
-            colour_thresholds: vec![6, 9, 13, 19, 28],
+            colour_thresholds: vec![4, 6, 9, 13, 19, 28],
             grey_change: 30,
             min_area: 1_000,
             max_area: 150_000,

@@ -29,6 +29,7 @@ pub(super) struct DetectScratch {
     ratios: Vec<u16>,
     gains: GainMap,
     map: Option<Affine>,
+    factor: usize,
     propose: ProposeScratch,
 }
 
@@ -45,6 +46,7 @@ impl DetectScratch {
 
     /// [`DetectScratch::lay_under`] for a picture that was made smaller already.
     pub(super) fn lay_under_small(&mut self, working: &Working, views: &[&ColourView], config: &VisionConfig) -> bool {
+        self.factor = working.factor;
         let placed = views
             .iter()
             .filter_map(|view| Some((*view, view.template.align(&working.pyramid)?)))
@@ -81,7 +83,7 @@ impl DetectScratch {
 
     /// What is known of the picture that the view was laid under.
     pub(super) fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings { gains: &self.gains, change: self.map.is_some().then_some(&self.change) }
+        Surroundings { gains: &self.gains, change: self.map.is_some().then_some((&self.change, self.factor)) }
     }
 
     /// Boxes of the colour picture that differ from the empty view.
@@ -89,7 +91,7 @@ impl DetectScratch {
         if self.map.is_none() {
             return Vec::new();
         }
-        proposals(&self.change, &config.colour_thresholds, self.working.factor, config, &mut self.propose)
+        proposals(&self.change, &config.colour_thresholds, self.factor, config, &mut self.propose)
     }
 }
 
@@ -164,9 +166,9 @@ fn proposals(
 ) -> Vec<Proposal> {
     let params = ProposeParams {
         thresholds,
-        closes: &[0, 2],
+        closes: &[0, 1, 3],
         cuts: &[1, 2, 4],
-        min_filled: 400_000,
+        min_filled: 300_000,
         min_area: config.min_area,
         max_area: config.max_area,
     };

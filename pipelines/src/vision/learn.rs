@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use larder_kernels::{
-    ImageGrey8, ImageGrey16, ImageRgb8, align::Affine, change::fill_unknown, decode, describe, median,
+    ImageGrey8, ImageGrey16, ImageRgb8, Plane, align::Affine, change::fill_unknown, decode, describe, median,
     propose::Proposal,
 };
 use larder_records::{ApplianceId, BoundingBox, Frame, Image, Modality, Payload, SensorId};
@@ -184,10 +184,11 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
 }
 
 /// How much each place of the view changes without an object: the most over frames whose objects are known (outside
-/// them), the median over others.
+/// them), the median over others. Without end where at most half of the frames look.
 fn unrest(frames: &[ColourFrame], view: &ColourView, config: &VisionConfig) -> ImageGrey8 {
     let mut scratch = DetectScratch::default();
     let mut maps: Vec<ImageGrey8> = Vec::new();
+    let mut views = Plane::<u16>::new(view.empty.width(), view.empty.height());
     let labelled = frames.iter().any(|frame| !frame.objects.is_empty());
     for frame in frames {
         scratch.lay_under_small(&frame.working, &[view], config);
@@ -195,13 +196,14 @@ fn unrest(frames: &[ColourFrame], view: &ColourView, config: &VisionConfig) -> I
         let working = &frame.working;
         let mut map = ImageGrey8::new(view.empty.width(), view.empty.height());
         for y in 0..map.height() {
-            for (x, to) in map.row_mut(y).iter_mut().enumerate() {
+            for (x, (to, views)) in map.row_mut(y).iter_mut().zip(views.row_mut(y)).enumerate() {
                 let (px, py) = there.apply(x as f32, y as f32);
                 let (px, py) = (px.round(), py.round());
                 let (width, height) = (working.small.width() as f32, working.small.height() as f32);
                 let factor = working.factor as f32;
                 let middle = |at: f32| (at + 0.5) * factor;
                 let seen = px >= 0.0 && py >= 0.0 && px < width && py < height;
+                *views += u16::from(seen);
                 if seen && !inside(&frame.objects, middle(px), middle(py), SHADOW_MARGIN * factor) {
                     *to = scratch.change().row(py as usize)[px as usize];
                 }
@@ -215,6 +217,10 @@ fn unrest(frames: &[ColourFrame], view: &ColourView, config: &VisionConfig) -> I
         values.clear();
         values.extend(maps.iter().map(|map| map.pixels()[index]));
         values.sort_unstable();
+        if usize::from(views.pixels()[index]) * 2 <= maps.len() {
+            *to = u8::MAX;
+            continue;
+        }
         *to = if labelled { values.last() } else { values.get(values.len() / 2) }.copied().unwrap_or(0);
     }
     out

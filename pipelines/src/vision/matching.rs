@@ -1,14 +1,16 @@
 //! Candidates of a descriptor among the products, and which boxes to keep.
 
+use std::collections::BTreeMap;
+
 use larder_kernels::describe::similarity;
-use larder_records::{BoundingBox, Candidate, PPM, Ppm, Sighting};
+use larder_records::{BoundingBox, Candidate, PPM, Ppm, ProductId, Sighting};
 
 use super::References;
 
 /// Candidates kept of one sighting.
 const MAX_CANDIDATES: usize = 8;
-/// A similarity that anything may have to a product by chance.
-const CHANCE: Ppm = 800_000;
+/// Bounds of the similarity to a product that things which are no object have by chance.
+const CHANCE: (Ppm, Ppm) = (800_000, 880_000);
 /// How sharply a score turns from 0 to 1 as the similarity to the product passes that to anything else.
 const SHARPNESS: f64 = 16.0;
 
@@ -22,23 +24,54 @@ fn score(like: Ppm, unlike: Ppm) -> Ppm {
     (f64::from(PPM) / (1.0 + odds)).round() as Ppm
 }
 
-/// The products that `embedding` is most like, best first; `negatives` are descriptors of what is no object.
-pub(super) fn candidates(embedding: &[i8], references: &References, negatives: &[Vec<i8>]) -> Vec<Candidate> {
-    let nearest = |known: &[Vec<i8>]| known.iter().map(|known| similarity(embedding, known)).max();
-    let unlike = nearest(negatives).unwrap_or(0).max(CHANCE);
-    let mut found: Vec<Candidate> = references
-        .iter()
-        .filter_map(|(product, known)| Some(Candidate { product, score: score(nearest(known)?, unlike) }))
-        .collect();
-    found.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.product));
-    found.truncate(MAX_CANDIDATES);
-    found
+fn nearest(embedding: &[i8], known: &[Vec<i8>]) -> Ppm {
+    known.iter().map(|known| similarity(embedding, known)).max().unwrap_or(0)
+}
+
+/// What similarities to each product are worth, given what no object looks like.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Matcher {
+    /// By product: the greatest similarity of anything that is no object.
+    chance: BTreeMap<ProductId, Ppm>,
+}
+
+impl Matcher {
+    /// For `references`, where `negatives` are descriptors of what is no object.
+    pub(super) fn new<'a>(references: &References, negatives: impl Iterator<Item = &'a Vec<i8>> + Clone) -> Self {
+        let chance = references.iter().map(|(product, known)| {
+            let greatest = negatives.clone().map(|negative| nearest(negative, known)).max().unwrap_or(0);
+            (product, greatest.clamp(CHANCE.0, CHANCE.1))
+        });
+        Self { chance: chance.collect() }
+    }
+
+    /// The products that `embedding` is most like, best first; `negatives` are those of its own camera.
+    pub(super) fn candidates(
+        &self,
+        embedding: &[i8],
+        references: &References,
+        negatives: &[Vec<i8>],
+    ) -> Vec<Candidate> {
+        let unlike = nearest(embedding, negatives);
+        let mut found: Vec<Candidate> = references
+            .iter()
+            .map(|(product, known)| {
+                let chance = self.chance.get(&product).copied().unwrap_or(CHANCE.1);
+                Candidate { product, score: score(nearest(embedding, known), unlike.max(chance)) }
+            })
+            .collect();
+        found.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.product));
+        found.truncate(MAX_CANDIDATES);
+        found
+    }
 }
 
 /// Two boxes show one thing where they share so much of the smaller.
 const SAME_THING: Ppm = 450_000;
-/// Parts are objects of their own where they explain at least so much of what the whole does.
-const PARTS_SUFFICE: f64 = 0.8;
+/// Parts beside each other are objects of their own where they explain at least so much of what the whole does.
+const BESIDE_SUFFICE: f64 = 0.8;
+/// The same for parts above each other: rather the print of one object, for things stand on shelves.
+const ABOVE_SUFFICE: f64 = 1.2;
 
 fn shared_part(a: BoundingBox, b: BoundingBox) -> Ppm {
     (a.overlap(b) * u64::from(PPM) / a.area().min(b.area()).max(1)) as Ppm
@@ -73,7 +106,16 @@ fn is_several(whole: usize, all: &[(Sighting, u32)], explains: &[f64]) -> bool {
             taken.push(part);
         }
     }
-    taken.iter().map(|&part| explains[part]).sum::<f64>() >= PARTS_SUFFICE * explains[whole]
+    let columns = |part: usize| (all[part].0.bounds.left, all[part].0.bounds.right);
+    let above = taken.iter().enumerate().any(|(index, &a)| {
+        taken[index + 1..].iter().any(|&b| {
+            let ((left, right), (other_left, other_right)) = (columns(a), columns(b));
+            let narrower = (right - left).min(other_right - other_left);
+            right.min(other_right).saturating_sub(left.max(other_left)) > narrower / 2
+        })
+    });
+    let suffices = if above { ABOVE_SUFFICE } else { BESIDE_SUFFICE };
+    taken.len() > 1 && taken.iter().map(|&part| explains[part]).sum::<f64>() >= suffices * explains[whole]
 }
 
 /// Of all boxes that show one thing, the one that explains most of what changed there. Each box comes with how much

@@ -3,6 +3,7 @@
 //! A result is a pure function of the frame's bytes and of the [`Vision::fingerprint`]. Nothing is learnt on the way:
 //! the scene reference is made beforehand by a [`SceneLearner`], the pictures of products by [`References::add`].
 
+mod apart;
 mod config;
 mod detect;
 mod error;
@@ -14,6 +15,7 @@ mod stages;
 
 use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median, propose::Proposal};
 use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
+use matching::Matcher;
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
@@ -46,6 +48,7 @@ pub struct Vision {
     config: VisionConfig,
     scene: Option<Scene>,
     references: References,
+    matcher: Matcher,
     fingerprint: Digest,
 }
 
@@ -60,7 +63,9 @@ impl Vision {
             &scene_digest.0.to_le_bytes(),
             &references.digest().0.to_le_bytes(),
         ]);
-        Self { config, scene, references, fingerprint }
+        let views = scene.iter().flat_map(Scene::colour_views);
+        let matcher = Matcher::new(&references, views.flat_map(|view| &view.negatives));
+        Self { config, scene, references, matcher, fingerprint }
     }
 
     /// The digest of everything but the frame that results depend on.
@@ -144,7 +149,11 @@ impl Vision {
         timer.begin(Stage::Match);
         let negatives = view.map_or(&[][..], |view| &view.negatives);
         for (sighting, _) in &mut seen {
-            sighting.candidates = matching::candidates(&sighting.embedding, &self.references, negatives);
+            sighting.candidates = self.matcher.candidates(&sighting.embedding, &self.references, negatives);
+            for candidate in &mut sighting.candidates {
+                let solid = u64::from(sighting.detection.min(600_000));
+                candidate.score = (u64::from(candidate.score) * solid / 600_000) as u32;
+            }
         }
         result.sightings = matching::select(seen);
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use larder_kernels::{ImageRgb8, decode, describe};
 use larder_records::{BoundingBox, Digest, Image, ProductId};
 
-use super::{Scene, VisionConfig, VisionError, detect::DetectScratch};
+use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch};
 
 /// The descriptors of the products' reference pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,9 +32,14 @@ impl References {
         decode::decode_rgb8(picture, config.limits(), &mut decoded)?;
         let bounds = bounds.unwrap_or_else(|| decoded.bounds());
         let mut scratch = DetectScratch::default();
-        scratch.lay_under(&decoded, &scene.map(Scene::colour_views).unwrap_or_default(), config);
-        let descriptor = describe::describe(&decoded, bounds, scratch.surroundings());
-        self.descriptors.entry(product).or_default().push(descriptor);
+        let known = self.descriptors.entry(product).or_default();
+        if scratch.lay_under(&decoded, &scene.map(Scene::colour_views).unwrap_or_default(), config) {
+            known.push(describe::describe(&decoded, bounds, scratch.surroundings()));
+            return Ok(());
+        }
+        for apart in Apart::guesses(&decoded, bounds) {
+            known.push(describe::describe(&decoded, bounds, apart.surroundings()));
+        }
         Ok(())
     }
 
