@@ -9,6 +9,9 @@ mod container;
 mod reader;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::Recording;
 pub use writer::{ChannelId, RecordingWriter, Summary, WriteError};
 
