@@ -1,4 +1,5 @@
-//! The catalogue on disk: `products.jsonl`, one product a line, and `references/SKU/*.png|jpg`, its reference pictures.
+//! The catalogue on disk: `products.jsonl`, one product a line; `references/SKU/`, pictures of the product alone (PNG, JPEG) and
+//! boxes (JSON) that say where a picture in `frames/` shows it among others.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_records::{IdCollision, Names, Product, ProductId, Time};
+use larder_records::{BoundingBox, Digest, IdCollision, Names, Product, ProductId, Time};
 use serde::{Deserialize, Serialize};
 
 /// Why a catalogue cannot be used.
@@ -84,6 +85,15 @@ impl Entry {
     }
 }
 
+/// A reference picture of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The picture's file.
+    pub picture: PathBuf,
+    /// Where it shows the product; none where it shows nothing else.
+    pub bounds: Option<BoundingBox>,
+}
+
 /// A catalogue in a folder.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
@@ -154,43 +164,70 @@ impl Catalogue {
         write().map_err(|source| CatalogueError::Io { path, source })
     }
 
-    /// Keeps `png`, a reference picture of `sku`, under the digest of its bytes; the same picture again changes nothing.
+    /// Keeps `picture`, which shows `sku` alone, or in `bounds` among other things. Files are named by the digest of what is
+    /// in them: the same reference again changes nothing.
     ///
     /// # Errors
-    /// [`CatalogueError`] where the SKU is bad or the file cannot be written.
-    pub fn add_reference(&self, sku: &str, png: &[u8]) -> Result<PathBuf, CatalogueError> {
+    /// [`CatalogueError`] where the SKU is bad or a file cannot be written.
+    pub fn add_reference(&self, sku: &str, picture: &[u8], bounds: Option<BoundingBox>) -> Result<(), CatalogueError> {
         check_sku(sku)?;
-        let dir = self.dir.join("references").join(sku);
-        let path = dir.join(format!("{}.png", larder_records::Digest::of(png)));
-        fs::create_dir_all(&dir)
-            .and_then(|()| fs::write(&path, png))
-            .map_err(|source| CatalogueError::Io { path: path.clone(), source })?;
-        Ok(path)
+        let kind = if picture.starts_with(b"\x89PNG") { "png" } else { "jpg" };
+        let file = format!("{}.{kind}", Digest::of(picture));
+        let references = self.dir.join("references").join(sku);
+        let Some(bounds) = bounds else { return write(&references.join(file), picture) };
+        write(&self.dir.join("frames").join(&file), picture)?;
+        let text = serde_json::json!({ "frame": file, "box": [bounds.left, bounds.top, bounds.right, bounds.bottom] });
+        let text = text.to_string();
+        write(&references.join(format!("{}.json", Digest::of(text.as_bytes()))), text.as_bytes())
     }
 
     /// The reference pictures of `sku`, by file name.
     ///
     /// # Errors
-    /// [`CatalogueError::Io`] where the folder cannot be listed.
-    pub fn references(&self, sku: &str) -> Result<Vec<PathBuf>, CatalogueError> {
+    /// [`CatalogueError`] where the folder cannot be listed, or a box cannot be read.
+    pub fn references(&self, sku: &str) -> Result<Vec<Reference>, CatalogueError> {
         let dir = self.dir.join("references").join(sku);
         let list = || -> io::Result<Vec<PathBuf>> {
-            let mut files = Vec::new();
-            for file in fs::read_dir(&dir)? {
-                let path = file?.path();
-                let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default().to_ascii_lowercase();
-                if matches!(kind.as_str(), "png" | "jpg" | "jpeg") {
-                    files.push(path);
-                }
-            }
+            let mut files = fs::read_dir(&dir)?.map(|file| Ok(file?.path())).collect::<io::Result<Vec<_>>>()?;
             files.sort();
             Ok(files)
         };
-        match list() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            listed => listed.map_err(|source| CatalogueError::Io { path: dir, source }),
+        let files = match list() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed.map_err(|source| CatalogueError::Io { path: dir, source })?,
+        };
+        let mut references = Vec::new();
+        for path in files {
+            let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default().to_ascii_lowercase();
+            match kind.as_str() {
+                "png" | "jpg" | "jpeg" => references.push(Reference { picture: path, bounds: None }),
+                "json" => references.push(self.boxed(path)?),
+                _ => {}
+            }
         }
+        Ok(references)
     }
+
+    fn boxed(&self, path: PathBuf) -> Result<Reference, CatalogueError> {
+        #[derive(Deserialize)]
+        struct Boxed {
+            frame: PathBuf,
+            r#box: [u16; 4],
+        }
+        let text = fs::read_to_string(&path).map_err(|source| CatalogueError::Io { path: path.clone(), source })?;
+        let read = serde_json::from_str(&text).map_err(|source| CatalogueError::Line { path, line: 1, source })?;
+        let Boxed { frame, r#box: [left, top, right, bottom] } = read;
+        let frame = frame.file_name().unwrap_or_default();
+        let bounds = BoundingBox { left, top, right, bottom };
+        Ok(Reference { picture: self.dir.join("frames").join(frame), bounds: Some(bounds) })
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CatalogueError> {
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, bytes))
+        .map_err(|source| CatalogueError::Io { path: path.to_owned(), source })
 }
 
 fn check_sku(sku: &str) -> Result<(), CatalogueError> {
@@ -220,12 +257,19 @@ mod tests {
         let mut catalogue = Catalogue::open(dir.path()).unwrap();
         catalogue.put(entry("milk-1l")).unwrap();
         catalogue.save().unwrap();
-        let png = catalogue.add_reference("milk-1l", b"picture").unwrap();
-        assert_eq!(catalogue.add_reference("milk-1l", b"picture").unwrap(), png);
+        let bounds = BoundingBox { left: 1, top: 2, right: 3, bottom: 4 };
+        for _ in 0..2 {
+            catalogue.add_reference("milk-1l", b"\x89PNG alone", None).unwrap();
+            catalogue.add_reference("milk-1l", b"among others", Some(bounds)).unwrap();
+        }
 
         let again = Catalogue::open(dir.path()).unwrap();
         assert_eq!(again.products().collect::<Vec<_>>(), [&entry("milk-1l")]);
-        assert_eq!(again.references("milk-1l").unwrap(), [png]);
+        let mut references = again.references("milk-1l").unwrap();
+        references.sort_by_key(|reference| reference.bounds.is_some());
+        assert_eq!(references.iter().map(|r| r.bounds).collect::<Vec<_>>(), [None, Some(bounds)]);
+        assert_eq!(fs::read(&references[0].picture).unwrap(), b"\x89PNG alone");
+        assert_eq!(fs::read(&references[1].picture).unwrap(), b"among others");
         assert!(again.references("eggs").unwrap().is_empty());
     }
 
@@ -235,7 +279,7 @@ mod tests {
         let mut catalogue = Catalogue::open(dir.path()).unwrap();
         for sku in ["", ".", "..", "../x", "a/b", "a\\b", "a\nb"] {
             assert!(matches!(catalogue.put(entry(sku)), Err(CatalogueError::BadSku(_))), "{sku:?}");
-            assert!(catalogue.add_reference(sku, b"x").is_err(), "{sku:?}");
+            assert!(catalogue.add_reference(sku, b"x", None).is_err(), "{sku:?}");
         }
     }
 

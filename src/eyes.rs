@@ -9,7 +9,7 @@ use std::{
 use larder_pipelines::vision::{References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError};
 use larder_records::{ApplianceId, Digest, Frame, FrameResult, Image, ImageEncoding, Names};
 
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{Catalogue, CatalogueError, Reference};
 
 /// Why vision cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +62,10 @@ pub struct Eyes {
 }
 
 impl Eyes {
-    /// Vision by `config`, `scenes` and `references`.
-    pub fn new(config: &VisionConfig, scenes: Vec<Scene>, references: &References) -> Self {
-        let mut by_appliance = HashMap::new();
-        for scene in scenes {
-            for (appliance, scene) in scene.split() {
-                by_appliance.insert(appliance, Vision::new(config.clone(), Some(scene), references.clone()));
-            }
-        }
+    /// Vision by `config`, the scene references in `scene`, and the products' `references`.
+    pub fn new(config: &VisionConfig, scene: &Scene, references: &References) -> Self {
+        let vision = |(appliance, scene)| (appliance, Vision::new(config.clone(), Some(scene), references.clone()));
+        let by_appliance = scene.by_appliance().into_iter().map(vision).collect();
         Self { by_appliance, others: Vision::new(config.clone(), None, references.clone()) }
     }
 
@@ -100,17 +96,17 @@ pub fn read_config(path: &Path) -> Result<VisionConfig, EyesError> {
     toml::from_str(&text).map_err(|source| EyesError::Config { path: path.to_owned(), source: Box::new(source) })
 }
 
-/// Reads every scene reference (`*.scene`) in `dir`, by file name; an absent folder has none.
+/// Reads every scene reference (`*.scene`) in `dir`, by file name, as one; an absent folder has none.
 ///
 /// # Errors
 /// [`EyesError`] naming the file that cannot be read.
-pub fn read_scenes(dir: &Path) -> Result<Vec<Scene>, EyesError> {
+pub fn read_scenes(dir: &Path) -> Result<Scene, EyesError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| EyesError::Io { path, source }
     };
     if !dir.exists() {
-        return Ok(Vec::new());
+        return Ok(Scene::default());
     }
     let mut paths = Vec::new();
     for file in fs::read_dir(dir).map_err(at(dir))? {
@@ -125,7 +121,7 @@ pub fn read_scenes(dir: &Path) -> Result<Vec<Scene>, EyesError> {
         let bytes = fs::read(&path).map_err(at(&path))?;
         scenes.push(Scene::from_bytes(&bytes).map_err(|source| EyesError::Scene { path, source })?);
     }
-    Ok(scenes)
+    Ok(Scene::together(scenes))
 }
 
 /// Keeps `scene` in `dir` under its content hash; returns the path.
@@ -140,24 +136,31 @@ pub fn write_scene(dir: &Path, scene: &Scene) -> Result<PathBuf, EyesError> {
     Ok(path)
 }
 
-/// Describes every reference picture of `catalogue`.
+/// Describes every reference picture of `catalogue`, those that show a view of `scene` by the light of that view.
 ///
 /// # Errors
 /// [`EyesError`] naming the picture that cannot be read.
 pub fn read_references(
     catalogue: &Catalogue,
+    scene: &Scene,
     config: &VisionConfig,
     names: &mut Names,
 ) -> Result<References, EyesError> {
     let mut references = References::default();
     for entry in catalogue.products() {
         let product = entry.product(names).map_err(CatalogueError::from)?.id;
-        for path in catalogue.references(&entry.sku)? {
+        for Reference { picture: path, bounds } in catalogue.references(&entry.sku)? {
             let data = fs::read(&path).map_err(|source| EyesError::Io { path: path.clone(), source })?;
-            let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
-            let picture = Image { encoding, data: data.into() };
-            references.add(product, &picture, None, config).map_err(|source| EyesError::Reference { path, source })?;
+            references
+                .add(product, &picture(data), bounds, Some(scene), config)
+                .map_err(|source| EyesError::Reference { path, source })?;
         }
     }
     Ok(references)
+}
+
+/// The bytes of a picture file, as a JPEG where they do not begin as a PNG.
+pub fn picture(data: Vec<u8>) -> Image {
+    let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
+    Image { encoding, data: data.into() }
 }

@@ -1,16 +1,16 @@
 //! `larder catalogue`: the product database.
 
-use std::{
-    io::Cursor,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use larder::catalogue::{Catalogue as Folder, Entry};
+use larder::{
+    catalogue::{Catalogue as Folder, Entry},
+    eyes::picture,
+};
 use larder_kernels::{ImageRgb8, decode};
 use larder_pipelines::vision::VisionConfig;
-use larder_records::{BoundingBox, Image, ImageEncoding, Names, Payload};
+use larder_records::{ImageEncoding, Names, Payload};
 use serde::Serialize;
 
 use super::{
@@ -29,7 +29,7 @@ pub(super) enum Catalogue {
         #[arg(long)]
         catalogue: PathBuf,
     },
-    /// Cut reference pictures out of a recording's first images, where a person has drawn boxes (the recording's truth)
+    /// Take a recording's first images as reference pictures, where a person has drawn boxes (the recording's truth)
     Enroll {
         /// The catalogue's folder
         #[arg(long)]
@@ -106,13 +106,10 @@ impl Add {
         let limits = VisionConfig::default().limits();
         let mut pictures = Vec::new();
         for path in &self.image {
-            let data = std::fs::read(path).with_context(|| path.display().to_string())?;
-            let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
-            let mut picture = ImageRgb8::default();
-            decode::decode_rgb8(&Image { encoding, data: data.into() }, limits, &mut picture)
+            let picture = picture(std::fs::read(path).with_context(|| path.display().to_string())?);
+            decode::decode_rgb8(&picture, limits, &mut ImageRgb8::default())
                 .with_context(|| path.display().to_string())?;
-            let whole = picture.bounds();
-            pictures.push(crop(&picture, whole)?);
+            pictures.push(picture.data);
         }
         let entry = Entry {
             sku: self.sku.clone(),
@@ -125,7 +122,7 @@ impl Add {
         };
         catalogue.put(entry.clone())?;
         for picture in &pictures {
-            catalogue.add_reference(&self.sku, picture)?;
+            catalogue.add_reference(&self.sku, picture, None)?;
         }
         catalogue.save()?;
         let references = catalogue.references(&self.sku)?.len();
@@ -155,20 +152,19 @@ fn list(catalogue: &Path, output: &Output) -> anyhow::Result<()> {
     })
 }
 
-/// Cuts the boxes of the truth out of the first `first` images of each camera in `recording`.
-fn enroll(dir: &Path, recording: &PathBuf, first: usize) -> anyhow::Result<Enrolled> {
+/// Takes the first `first` images of each camera in `recording`, with the boxes of their truth, as reference pictures.
+fn enroll(dir: &Path, recording: &Path, first: usize) -> anyhow::Result<Enrolled> {
     let mut names = Names::default();
     let shots = first_shots(recording, first, &mut names)?;
-    let limits = VisionConfig::default().limits();
     let mut catalogue = Folder::open(dir)?;
     let mut enrolled = Enrolled { images: 0, products: 0, references: 0 };
     for shot in &shots {
         let (Payload::Image(image), Some(truth)) = (&shot.frame.payload, &shot.truth) else { continue };
-        let mut picture = ImageRgb8::default();
-        decode::decode_rgb8(image, limits, &mut picture).with_context(|| recording.display().to_string())?;
+        if !matches!(image.encoding, ImageEncoding::Jpeg | ImageEncoding::Png) {
+            continue;
+        }
         enrolled.images += 1;
-        for (product, _, bounds) in &truth.items {
-            let Some(bounds) = bounds else { continue };
+        for (product, _, bounds) in truth.items.iter().filter(|(_, _, bounds)| bounds.is_some()) {
             let sku = names.text(product.0);
             if !catalogue.contains(sku) {
                 enrolled.products += 1;
@@ -182,33 +178,11 @@ fn enroll(dir: &Path, recording: &PathBuf, first: usize) -> anyhow::Result<Enrol
                     simulated: false,
                 })?;
             }
-            catalogue.add_reference(sku, &crop(&picture, *bounds)?)?;
+            catalogue.add_reference(sku, &image.data, *bounds)?;
             enrolled.references += 1;
         }
     }
     anyhow::ensure!(enrolled.references > 0, "{}: its first {first} images have no boxes", recording.display());
     catalogue.save()?;
     Ok(enrolled)
-}
-
-/// The part of `picture` in `bounds`, kept inside the picture, as a PNG file.
-fn crop(picture: &ImageRgb8, bounds: BoundingBox) -> anyhow::Result<Vec<u8>> {
-    let whole = picture.bounds();
-    let (left, right) = (bounds.left.min(whole.right), bounds.right.min(whole.right));
-    let (top, bottom) = (bounds.top.min(whole.bottom), bounds.bottom.min(whole.bottom));
-    anyhow::ensure!(left < right && top < bottom, "the box {bounds:?} lies outside its picture");
-    let mut pixels = Vec::new();
-    for row in picture.pixels().chunks(picture.width()).take(usize::from(bottom)).skip(usize::from(top)) {
-        pixels.extend_from_slice(row[usize::from(left)..usize::from(right)].as_flattened());
-    }
-    let mut png = Cursor::new(Vec::new());
-    image::write_buffer_with_format(
-        &mut png,
-        &pixels,
-        u32::from(right - left),
-        u32::from(bottom - top),
-        image::ExtendedColorType::Rgb8,
-        image::ImageFormat::Png,
-    )?;
-    Ok(png.into_inner())
 }

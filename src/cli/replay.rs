@@ -9,7 +9,7 @@ use larder::{
     eyes::{Eyes, read_references, read_scenes},
     feeds::{Feed, Merge, recording::Recording},
 };
-use larder_pipelines::vision::VisionConfig;
+use larder_pipelines::vision::{References, Scene, VisionConfig};
 use larder_records::{Names, Time};
 use serde::Serialize;
 
@@ -127,19 +127,19 @@ impl Replay {
             None => VisionConfig::default(),
         };
         let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
+        let scene = self.scenes.as_deref().map_or(Ok(Scene::default()), read_scenes)?;
         let references = match &catalogue {
-            Some(catalogue) => read_references(catalogue, &config, &mut names)?,
-            None => larder_pipelines::vision::References::default(),
+            Some(catalogue) => read_references(catalogue, &scene, &config, &mut names)?,
+            None => References::default(),
         };
-        let scenes = self.scenes.as_deref().map_or(Ok(Vec::new()), read_scenes)?;
-        let eyes = Eyes::new(&config, scenes, &references);
+        let eyes = Eyes::new(&config, &scene, &references);
         let lake = larder::lake::Lake::open(&self.lake)?;
 
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
-        let mut messages = 0;
+        let mut bytes = 0;
         for path in &self.recordings {
             let recording = Recording::open(path)?;
-            messages += recording.message_count().unwrap_or(0);
+            bytes += recording.length();
             feeds.push(Box::new(recording));
         }
         let mut engine = Engine::open(lake, names, eyes, self.workers)?;
@@ -152,9 +152,9 @@ impl Replay {
             pace: self.speed,
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
-        let bar = output.progress("replaying", messages, "messages");
-        let counts = larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { counts, .. }| {
-            bar.set_position(counts.events);
+        let bar = output.progress("replaying", bytes, "bytes");
+        let counts = larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
+            bar.set_position(bytes);
         })?;
         bar.finish_and_clear();
         Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64() })

@@ -1,6 +1,9 @@
 //! `larder scene`: the scene reference of fixed cameras.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -60,11 +63,11 @@ pub(super) struct Shot {
 }
 
 /// The first `first` images of each camera in a recording, with the truth of the same instant where there is one.
-pub(super) fn first_shots(path: &PathBuf, first: usize, names: &mut Names) -> anyhow::Result<Vec<Shot>> {
+pub(super) fn first_shots(path: &Path, first: usize, names: &mut Names) -> anyhow::Result<Vec<Shot>> {
     let mut recording = Recording::open(path)?;
-    let mut counts = std::collections::HashMap::new();
+    let mut counts: HashMap<_, usize> = HashMap::new();
     let mut shots: Vec<Shot> = Vec::new();
-    let mut truths: std::collections::HashMap<(ApplianceId, Time), Truth> = std::collections::HashMap::new();
+    let mut truths: HashMap<(ApplianceId, Time), Truth> = HashMap::new();
     while let Some((_, entry)) = recording.next_entry(names)? {
         match entry {
             Ok(Event::Frame(frame)) if matches!(frame.payload, Payload::Image(_)) => {
@@ -101,5 +104,5 @@ pub(super) fn learn(shots: &[Shot], labelled: bool) -> anyhow::Result<Reference>
         };
         learner.push(frame, &objects, &config).context("learning the scene")?;
     }
-    Ok(learner.finish())
+    Ok(learner.finish(&config))
 }

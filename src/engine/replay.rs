@@ -58,6 +58,8 @@ pub struct Progress {
     pub counts: Counts,
     /// The newest event time so far.
     pub now: Time,
+    /// Bytes of the feed read so far.
+    pub bytes: u64,
 }
 
 /// Replays `feed` into `engine`, and commits.
@@ -96,7 +98,7 @@ pub fn replay(
         if engine.waiting() >= plan.batch {
             since_commit += engine.waiting();
             engine.close_epoch()?;
-            tell(Progress { counts: engine.counts(), now: clock.now });
+            tell(Progress { counts: engine.counts(), now: clock.now, bytes: feed.bytes_read() });
             if since_commit >= plan.commit_every {
                 since_commit = 0;
                 engine.commit()?;
@@ -104,7 +106,7 @@ pub fn replay(
         }
     }
     engine.commit()?;
-    tell(Progress { counts: engine.counts(), now: clock.now });
+    tell(Progress { counts: engine.counts(), now: clock.now, bytes: feed.bytes_read() });
     Ok(engine.counts())
 }
 

@@ -47,6 +47,10 @@ impl Feed for Merge {
         self.advance(feed, names)?;
         Ok(entry)
     }
+
+    fn bytes_read(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.bytes_read()).sum()
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +75,10 @@ mod tests {
                 };
                 (Position { source: "list".into(), offset: 0 }, Ok(Event::Frame(frame)))
             }))
+        }
+
+        fn bytes_read(&self) -> u64 {
+            0
         }
     }
 

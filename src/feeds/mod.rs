@@ -48,6 +48,9 @@ pub trait Feed {
     /// # Errors
     /// [`FeedError`] where nothing more can be read.
     fn next_entry(&mut self, names: &mut Names) -> Result<Option<Entry>, FeedError>;
+
+    /// How many bytes of its sources are read, for progress.
+    fn bytes_read(&self) -> u64;
 }
 
 /// Why a feed cannot go on.

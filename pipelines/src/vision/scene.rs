@@ -93,6 +93,20 @@ impl Scene {
         self.views.is_empty()
     }
 
+    /// The cameras of all of `scenes`; of two views of one camera the later holds.
+    pub fn together(scenes: impl IntoIterator<Item = Self>) -> Self {
+        Self { views: scenes.into_iter().flat_map(|scene| scene.views).collect() }
+    }
+
+    /// A scene for each appliance, with its cameras alone.
+    pub fn by_appliance(&self) -> BTreeMap<ApplianceId, Self> {
+        let mut scenes: BTreeMap<ApplianceId, Self> = BTreeMap::new();
+        for ((appliance, sensor), view) in &self.views {
+            scenes.entry(*appliance).or_default().views.insert((*appliance, *sensor), view.clone());
+        }
+        scenes
+    }
+
     /// The view of the frame's camera; else, where only one camera of its kind is known, that one.
     pub(super) fn view(&self, frame: &Frame) -> Option<&View> {
         let fits = |view: &&View| (frame.modality == Modality::Visible) == matches!(view, View::Colour(_));

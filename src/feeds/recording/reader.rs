@@ -82,11 +82,6 @@ impl Recording {
         self.container.length()
     }
 
-    /// Bytes read so far: beside [`length`](Self::length), how far the reading has come.
-    pub fn bytes_read(&self) -> u64 {
-        self.container.at()
-    }
-
     /// What a message says.
     fn decode(&mut self, message: &RawMessage, names: &mut Names) -> Result<Event, WireError> {
         let index = usize::from(message.channel);
@@ -174,6 +169,10 @@ impl Feed for Recording {
                 outcome.map_err(|Refused { reason, detail }| DeadLetter { position: position.clone(), reason, detail });
             return Ok(Some((position, entry)));
         }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.container.at()
     }
 }
 
