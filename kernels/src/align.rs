@@ -1,6 +1,6 @@
 //! Where a camera that was moved a little looks now: affine alignment of a picture to a template.
 //!
-//! Inverse compositional image alignment (Baker and Matthews 2004) on log brightness, coarse to fine, invariant to gain
+//! Inverse compositional image alignment (Baker and Matthews 2004) on compressed brightness, coarse to fine, invariant to gain
 //! and offset (as in ECC: Evangelidis and Psarakis 2008). Differences are clipped, so that objects that came or went
 //! pull little (Huber's modified residuals).
 
@@ -56,10 +56,12 @@ impl Affine {
 
 /// Levels of a pyramid, each half as large as the one before.
 const LEVELS: usize = 3;
+/// Brightness, as the sum of four pixels, is compressed as `b / (b + KNEE)`: nearly logarithmic, and exact arithmetic.
+const KNEE: f32 = 256.0;
 /// A level with a shorter side is left out.
 const MIN_SIDE: usize = 12;
 
-/// Log brightness at several sizes, finest first.
+/// Compressed brightness at several sizes, finest first.
 #[derive(Clone, Debug, Default)]
 pub struct Pyramid {
     levels: Vec<Plane<f32>>,
@@ -70,7 +72,7 @@ impl Pyramid {
     pub fn fill(&mut self, luma: &Plane<i16>) {
         self.levels.resize_with(LEVELS, Plane::default);
         let (finest, coarser) = self.levels.split_at_mut(1);
-        halve(luma, &mut finest[0], |sum| (sum * 0.25 + 16.0).ln());
+        halve(luma, &mut finest[0], |sum| sum / (sum + KNEE));
         let mut finer = &finest[0];
         for level in coarser {
             halve(finer, level, |sum| sum * 0.25);
@@ -251,7 +253,7 @@ impl Level {
         });
         let n = met as f64;
         let (vt, vp) = (stt - st * st / n, spp - sp * sp / n);
-        (self.enough(met) && vt > 1e-9 && vp > 1e-9).then(|| ((stp - st * sp / n) / (vt * vp).sqrt()) as f32)
+        (self.enough(met) && vt > 1e-9 * n && vp > 1e-9 * n).then(|| ((stp - st * sp / n) / (vt * vp).sqrt()) as f32)
     }
 
     /// Gauss-Newton steps from `map`; none where it runs away.

@@ -56,21 +56,23 @@ pub fn colour_distance(a: [u8; 3], b: [u8; 3]) -> u8 {
 }
 
 /// From (brightness, red-green, yellow-blue) differences.
+#[inline(always)]
 fn squared(d: [i32; 3]) -> i32 {
     d[0] * d[0] + COLOUR_WEIGHT * COLOUR_WEIGHT * (d[1] * d[1] + d[2] * d[2])
 }
 
+#[inline(always)]
 fn distance(squared: i32) -> u8 {
     ((squared as f32).sqrt() / UNIT).min(255.0) as u8
 }
 
 /// Lowers each of `nearest` to the squared distance of the colours beside it.
 fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
-    let length = nearest.len().min(there[0].len()).min(here[0].len());
-    let (here, there) = (here.map(|row| &row[..length]), there.map(|row| &row[..length]));
-    for (x, nearest) in nearest[..length].iter_mut().enumerate() {
-        let d: [i32; 3] = std::array::from_fn(|c| i32::from(here[c][x]) - i32::from(there[c][x]));
-        *nearest = (*nearest).min(squared(d));
+    let here = here[0].iter().zip(here[1]).zip(here[2]);
+    let there = there[0].iter().zip(there[1]).zip(there[2]);
+    for ((nearest, ((h0, h1), h2)), ((t0, t1), t2)) in nearest.iter_mut().zip(here).zip(there) {
+        let difference = |h: &i16, t: &i16| i32::from(h - t);
+        *nearest = (*nearest).min(squared([difference(h0, t0), difference(h1, t1), difference(h2, t2)]));
     }
 }
 

@@ -31,6 +31,12 @@ fn colour_bin(chroma: f32) -> f32 {
     middle + middle * (chroma.abs() * 2.0).sqrt().copysign(chroma)
 }
 
+/// The logarithm to base 2 of a number from 1 up, straight between powers of two: the same on every machine.
+fn octaves(value: f32) -> f32 {
+    let bits = value.to_bits();
+    ((bits >> 23) as f32 - 127.0) + (bits & 0x7f_ffff) as f32 / 8_388_608.0
+}
+
 /// What is known of a picture beside its pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -91,7 +97,7 @@ pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) ->
                 let grey = |[r, g, b]: [u8; 3]| (f32::from(r) + 2.0 * f32::from(g) + f32::from(b)) * 0.25 * gain[1];
                 let (gx, gy) = (grey(row[x]) - grey(row[x - stride]), grey(row[x]) - grey(*up));
                 let strength = (gx * gx + gy * gy).sqrt();
-                for (bin, part) in split((strength + 1.0).log2() - 0.5, EDGE_BINS) {
+                for (bin, part) in split(octaves(strength + 1.0) - 0.5, EDGE_BINS) {
                     edges[bin] += weight * part;
                 }
             }

@@ -4,7 +4,9 @@ use crate::ImageGrey8;
 
 /// Each pixel becomes the smallest (`erode`) or largest value within `radius` rows and columns; outside the picture
 /// there is nothing. Separable: rows, then columns.
-fn extreme(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8, pick: fn(u8, u8) -> u8) {
+#[inline(always)]
+fn extreme(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8, pick: impl Fn(u8, u8) -> u8 + Copy) {
+    // A closure, not a function pointer: the loops must be compiled for what they pick to be vectorised.
     if radius == 0 || mask.pixels().is_empty() {
         return;
     }
@@ -29,12 +31,12 @@ fn extreme(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8, pick:
 
 /// The smallest value within `radius`.
 pub fn erode(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8) {
-    extreme(mask, radius, scratch, u8::min);
+    extreme(mask, radius, scratch, |a, b| a.min(b));
 }
 
 /// The largest value within `radius`.
 pub fn dilate(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8) {
-    extreme(mask, radius, scratch, u8::max);
+    extreme(mask, radius, scratch, |a, b| a.max(b));
 }
 
 /// Removes what is narrower than `2 * radius + 1` pixels.
