@@ -123,3 +123,63 @@ pub fn fill_unknown(image: &mut ImageRgb8, known: &mut ImageGrey8) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picture(width: usize, height: usize, values: &[u8]) -> ImageRgb8 {
+        let pixels = (0..width * height).map(|i| std::array::from_fn(|c| values[(3 * i + c) % values.len()])).collect();
+        ImageRgb8::from_pixels(width, height, pixels).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn change_is_the_distance_to_the_nearest_colour_around(
+            width in 1_usize..9,
+            height in 1_usize..7,
+            now in prop::collection::vec(any::<u8>(), 5..50),
+            then in prop::collection::vec(any::<u8>(), 5..50),
+            reach in 0_usize..4,
+        ) {
+            let (now, then) = (picture(width, height, &now), picture(width, height, &then));
+            let (mut a, mut b, mut out) = (OpponentImage::default(), OpponentImage::default(), ImageGrey8::default());
+            a.fill(&now);
+            b.fill(&then);
+            let mut known = ImageGrey8::new(width, height);
+            known.pixels_mut().iter_mut().skip(1).for_each(|known| *known = 1);
+            colour_change(&a, &b, &known, reach, &mut Vec::new(), &mut out);
+            for y in 0..height {
+                for x in 0..width {
+                    let mut least = u8::MAX;
+                    for ny in y.saturating_sub(reach)..(y + reach + 1).min(height) {
+                        for nx in x.saturating_sub(reach)..(x + reach + 1).min(width) {
+                            least = least.min(colour_distance(now.row(y)[x], then.row(ny)[nx]));
+                        }
+                    }
+                    let expected = if (x, y) == (0, 0) { 0 } else { least };
+                    prop_assert_eq!(out.row(y)[x], expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_without_a_reading_did_not_change() {
+        let now = ImageGrey16::from_pixels(4, 1, vec![500, 0, 500, 500]).unwrap();
+        let then = ImageGrey16::from_pixels(4, 1, vec![800, 800, 0, 510]).unwrap();
+        let mut out = ImageGrey8::default();
+        grey_change(&now, &then, 30, &mut out);
+        assert_eq!(out.pixels(), [10, 0, 0, 0]);
+    }
+
+    #[test]
+    fn gaps_are_filled_from_their_edges() {
+        let mut image = ImageRgb8::from_pixels(4, 1, vec![[10, 20, 30], [0; 3], [0; 3], [50, 60, 70]]).unwrap();
+        let mut known = ImageGrey8::from_pixels(4, 1, vec![1, 0, 0, 1]).unwrap();
+        fill_unknown(&mut image, &mut known);
+        assert_eq!(image.pixels(), [[10, 20, 30], [10, 20, 30], [50, 60, 70], [50, 60, 70]]);
+    }
+}

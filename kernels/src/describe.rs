@@ -124,3 +124,64 @@ pub fn similarity(a: &[i8], b: &[i8]) -> Ppm {
     }
     (f64::from(dot(a, b)).max(0.0) / norm.sqrt() * f64::from(PPM)).round().min(f64::from(PPM)) as Ppm
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disc(inside: [u8; 3], outside: [u8; 3]) -> ImageRgb8 {
+        let pixels = (0..60 * 60)
+            .map(|i| {
+                let (x, y) = (i % 60 - 30, i / 60 - 30);
+                if x * x + y * y < 500 { inside } else { outside }
+            })
+            .collect();
+        ImageRgb8::from_pixels(60, 60, pixels).unwrap()
+    }
+
+    fn plain(image: &ImageRgb8) -> Vec<i8> {
+        describe(image, image.bounds(), Surroundings { gains: &GainMap::default(), change: None })
+    }
+
+    #[test]
+    fn a_product_is_more_like_itself_on_its_side_than_like_another() {
+        let mut bottle = disc([30, 140, 40], [200, 190, 170]);
+        (20..25).for_each(|y| bottle.row_mut(y)[20..40].fill([230, 230, 60]));
+        let mut lying = bottle.clone();
+        for y in 0..60 {
+            for x in 0..60 {
+                lying.row_mut(x)[59 - y] = bottle.row(y)[x];
+            }
+        }
+        let ketchup = disc([170, 30, 30], [200, 190, 170]);
+        let (bottle, lying, ketchup) = (plain(&bottle), plain(&lying), plain(&ketchup));
+        assert_eq!(similarity(&bottle, &bottle), PPM);
+        assert!(similarity(&bottle, &lying) > 980_000);
+        assert!(similarity(&bottle, &ketchup) < 700_000);
+    }
+
+    #[test]
+    fn what_did_not_change_hardly_counts() {
+        let (on_white, on_red) = (disc([30, 60, 160], [220, 215, 210]), disc([30, 60, 160], [190, 40, 40]));
+        let mut change = ImageGrey8::new(60, 60);
+        for (to, from) in change.pixels_mut().iter_mut().zip(on_white.pixels()) {
+            *to = if from[2] == 160 { 100 } else { 0 };
+        }
+        let gains = GainMap::default();
+        let seen = |image: &ImageRgb8| {
+            describe(image, image.bounds(), Surroundings { gains: &gains, change: Some((&change, 1)) })
+        };
+        let masked = similarity(&seen(&on_white), &seen(&on_red));
+        assert!(masked > similarity(&plain(&on_white), &plain(&on_red)) && masked > 900_000, "{masked}");
+    }
+
+    #[test]
+    fn descriptors_of_different_kinds_and_empty_boxes_are_like_nothing() {
+        let image = disc([0; 3], [255; 3]);
+        let nothing = BoundingBox { left: 70, top: 70, right: 90, bottom: 90 };
+        let gains = GainMap::default();
+        let empty = describe(&image, nothing, Surroundings { gains: &gains, change: None });
+        assert_eq!((empty.len(), similarity(&empty, &plain(&image))), (DESCRIPTOR_LEN, 0));
+        assert_eq!(similarity(&[1, 2], &[1, 2, 3]), 0);
+    }
+}
