@@ -1,6 +1,6 @@
 //! Where a camera that was moved a little looks now: affine alignment of a picture to a template.
 //!
-//! Inverse compositional image alignment (Baker and Matthews 2004) on log brightness, coarse to fine, invariant to gain
+//! Inverse compositional image alignment (Baker and Matthews 2004) on compressed brightness, coarse to fine, invariant to gain
 //! and offset (as in ECC: Evangelidis and Psarakis 2008). Differences are clipped, so that objects that came or went
 //! pull little (Huber's modified residuals).
 
@@ -56,10 +56,12 @@ impl Affine {
 
 /// Levels of a pyramid, each half as large as the one before.
 const LEVELS: usize = 3;
+/// Brightness, as the sum of four pixels, is compressed as `b / (b + KNEE)`: nearly logarithmic, and exact arithmetic.
+const KNEE: f32 = 256.0;
 /// A level with a shorter side is left out.
 const MIN_SIDE: usize = 12;
 
-/// Log brightness at several sizes, finest first.
+/// Compressed brightness at several sizes, finest first.
 #[derive(Clone, Debug, Default)]
 pub struct Pyramid {
     levels: Vec<Plane<f32>>,
@@ -70,7 +72,7 @@ impl Pyramid {
     pub fn fill(&mut self, luma: &Plane<i16>) {
         self.levels.resize_with(LEVELS, Plane::default);
         let (finest, coarser) = self.levels.split_at_mut(1);
-        halve(luma, &mut finest[0], |sum| (sum * 0.25 + 16.0).ln());
+        halve(luma, &mut finest[0], |sum| sum / (sum + KNEE));
         let mut finer = &finest[0];
         for level in coarser {
             halve(finer, level, |sum| sum * 0.25);
@@ -251,7 +253,7 @@ impl Level {
         });
         let n = met as f64;
         let (vt, vp) = (stt - st * st / n, spp - sp * sp / n);
-        (self.enough(met) && vt > 1e-9 && vp > 1e-9).then(|| ((stp - st * sp / n) / (vt * vp).sqrt()) as f32)
+        (self.enough(met) && vt > 1e-9 * n && vp > 1e-9 * n).then(|| ((stp - st * sp / n) / (vt * vp).sqrt()) as f32)
     }
 
     /// Gauss-Newton steps from `map`; none where it runs away.
@@ -353,4 +355,74 @@ fn invert(mut matrix: [[f64; 6]; 6]) -> Option<[[f64; 6]; 6]> {
         }
     }
     Some(inverse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blobs of light, seen through `map` from the picture's pixels.
+    fn scene(map: &Affine) -> Plane<i16> {
+        let mut out = Plane::new(240, 200);
+        for y in 0..200 {
+            for x in 0..240 {
+                let (x0, y0) = map.apply(x as f32, y as f32);
+                let blob = |cx: f32, cy: f32, r: f32, light: f32| {
+                    let d = ((x0 - cx) * (x0 - cx) + (y0 - cy) * (y0 - cy)) / (r * r);
+                    light / (1.0 + d * d)
+                };
+                let light = 40.0
+                    + blob(60.0, 50.0, 20.0, 120.0)
+                    + blob(180.0, 90.0, 30.0, 90.0)
+                    + blob(100.0, 160.0, 16.0, 150.0)
+                    + blob(200.0, 170.0, 12.0, 100.0);
+                out.row_mut(y)[x] = light as i16;
+            }
+        }
+        out
+    }
+
+    fn pyramid(luma: &Plane<i16>) -> Pyramid {
+        let mut pyramid = Pyramid::default();
+        pyramid.fill(luma);
+        pyramid
+    }
+
+    #[test]
+    fn a_moved_camera_is_found_again_though_an_object_came_and_the_light_fell() {
+        let moved = Affine { x: [0.98, 0.05, 9.0], y: [-0.04, 1.01, -6.0] };
+        let back = moved.inverse().unwrap();
+        let template = Template::new(&pyramid(&scene(&Affine::IDENTITY)));
+        // A pixel p of the picture shows the place back(p) of the template.
+        let mut luma = scene(&back);
+        luma.pixels_mut().iter_mut().for_each(|light| *light = *light * 7 / 10);
+        (80..120).for_each(|y| luma.row_mut(y)[100..140].fill(15));
+        let found = template.align(&pyramid(&luma)).unwrap();
+        assert!(found.correlation > 0.6, "{found:?}");
+        for (x, y) in [(20.0, 20.0), (220.0, 30.0), (120.0, 100.0), (30.0, 180.0)] {
+            let ((x1, y1), (x2, y2)) = (found.map.apply(x, y), moved.apply(x, y));
+            assert!((x1 - x2).abs() < 2.5 && (y1 - y2).abs() < 2.5, "{x},{y}: {x1},{y1} not {x2},{y2}");
+        }
+    }
+
+    #[test]
+    fn a_map_and_its_inverse_cancel_at_every_size() {
+        let map = Affine { x: [0.9, 0.1, 5.0], y: [-0.2, 1.1, -3.0] };
+        let (x, y) = map.inverse().unwrap().after(&map).apply(12.0, 34.0);
+        assert!((x - 12.0).abs() < 1e-4 && (y - 34.0).abs() < 1e-4);
+        // The pixel (1, 1) of a picture covers the centre (2.5, 2.5) of the one twice as large.
+        let (x, y) = map.apply(1.0, 1.0);
+        let (x2, y2) = map.enlarged(2.0).apply(2.5, 2.5);
+        assert!((2.0 * x + 0.5 - x2).abs() < 1e-4 && (2.0 * y + 0.5 - y2).abs() < 1e-4);
+        assert_eq!(Affine { x: [1.0, 2.0, 0.0], y: [2.0, 4.0, 0.0] }.inverse(), None);
+    }
+
+    #[test]
+    fn nothing_is_found_in_a_blank_or_tiny_picture() {
+        let template = Template::new(&pyramid(&scene(&Affine::IDENTITY)));
+        assert_eq!(template.align(&pyramid(&Plane::new(240, 200))), None);
+        assert_eq!(template.align(&pyramid(&Plane::new(3, 2))), None);
+        let blank = Template::new(&pyramid(&Plane::new(240, 200)));
+        assert_eq!(blank.align(&pyramid(&scene(&Affine::IDENTITY))), None);
+    }
 }

@@ -56,21 +56,23 @@ pub fn colour_distance(a: [u8; 3], b: [u8; 3]) -> u8 {
 }
 
 /// From (brightness, red-green, yellow-blue) differences.
+#[inline(always)]
 fn squared(d: [i32; 3]) -> i32 {
     d[0] * d[0] + COLOUR_WEIGHT * COLOUR_WEIGHT * (d[1] * d[1] + d[2] * d[2])
 }
 
+#[inline(always)]
 fn distance(squared: i32) -> u8 {
     ((squared as f32).sqrt() / UNIT).min(255.0) as u8
 }
 
 /// Lowers each of `nearest` to the squared distance of the colours beside it.
 fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
-    let length = nearest.len().min(there[0].len()).min(here[0].len());
-    let (here, there) = (here.map(|row| &row[..length]), there.map(|row| &row[..length]));
-    for (x, nearest) in nearest[..length].iter_mut().enumerate() {
-        let d: [i32; 3] = std::array::from_fn(|c| i32::from(here[c][x]) - i32::from(there[c][x]));
-        *nearest = (*nearest).min(squared(d));
+    let here = here[0].iter().zip(here[1]).zip(here[2]);
+    let there = there[0].iter().zip(there[1]).zip(there[2]);
+    for ((nearest, ((h0, h1), h2)), ((t0, t1), t2)) in nearest.iter_mut().zip(here).zip(there) {
+        let difference = |h: &i16, t: &i16| i32::from(h - t);
+        *nearest = (*nearest).min(squared([difference(h0, t0), difference(h1, t1), difference(h2, t2)]));
     }
 }
 
@@ -119,5 +121,65 @@ pub fn fill_unknown(image: &mut ImageRgb8, known: &mut ImageGrey8) {
         if filled == 0 {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picture(width: usize, height: usize, values: &[u8]) -> ImageRgb8 {
+        let pixels = (0..width * height).map(|i| std::array::from_fn(|c| values[(3 * i + c) % values.len()])).collect();
+        ImageRgb8::from_pixels(width, height, pixels).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn change_is_the_distance_to_the_nearest_colour_around(
+            width in 1_usize..9,
+            height in 1_usize..7,
+            now in prop::collection::vec(any::<u8>(), 5..50),
+            then in prop::collection::vec(any::<u8>(), 5..50),
+            reach in 0_usize..4,
+        ) {
+            let (now, then) = (picture(width, height, &now), picture(width, height, &then));
+            let (mut a, mut b, mut out) = (OpponentImage::default(), OpponentImage::default(), ImageGrey8::default());
+            a.fill(&now);
+            b.fill(&then);
+            let mut known = ImageGrey8::new(width, height);
+            known.pixels_mut().iter_mut().skip(1).for_each(|known| *known = 1);
+            colour_change(&a, &b, &known, reach, &mut Vec::new(), &mut out);
+            for y in 0..height {
+                for x in 0..width {
+                    let mut least = u8::MAX;
+                    for ny in y.saturating_sub(reach)..(y + reach + 1).min(height) {
+                        for nx in x.saturating_sub(reach)..(x + reach + 1).min(width) {
+                            least = least.min(colour_distance(now.row(y)[x], then.row(ny)[nx]));
+                        }
+                    }
+                    let expected = if (x, y) == (0, 0) { 0 } else { least };
+                    prop_assert_eq!(out.row(y)[x], expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_without_a_reading_did_not_change() {
+        let now = ImageGrey16::from_pixels(4, 1, vec![500, 0, 500, 500]).unwrap();
+        let then = ImageGrey16::from_pixels(4, 1, vec![800, 800, 0, 510]).unwrap();
+        let mut out = ImageGrey8::default();
+        grey_change(&now, &then, 30, &mut out);
+        assert_eq!(out.pixels(), [10, 0, 0, 0]);
+    }
+
+    #[test]
+    fn gaps_are_filled_from_their_edges() {
+        let mut image = ImageRgb8::from_pixels(4, 1, vec![[10, 20, 30], [0; 3], [0; 3], [50, 60, 70]]).unwrap();
+        let mut known = ImageGrey8::from_pixels(4, 1, vec![1, 0, 0, 1]).unwrap();
+        fill_unknown(&mut image, &mut known);
+        assert_eq!(image.pixels(), [[10, 20, 30], [10, 20, 30], [50, 60, 70], [50, 60, 70]]);
     }
 }

@@ -13,90 +13,144 @@ pub struct Component {
     pub area: u32,
 }
 
+/// Pixels of one row that follow each other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: u16,
+    end: u16,
+    row: u16,
+    /// A run of the same component met before, or itself.
+    parent: u32,
+}
+
 /// Reused buffers of [`components`].
 #[derive(Clone, Debug, Default)]
 pub struct ComponentScratch {
-    labels: Vec<u32>,
-    parents: Vec<u32>,
+    runs: Vec<Run>,
+    places: Vec<u32>,
 }
 
 impl ComponentScratch {
-    fn root(&mut self, mut label: u32) -> u32 {
-        while self.parents[label as usize] != label {
+    fn root(&mut self, mut run: u32) -> u32 {
+        while self.runs[run as usize].parent != run {
             // Path halving (Tarjan and van Leeuwen 1984) keeps the trees flat.
-            let above = self.parents[label as usize];
-            self.parents[label as usize] = self.parents[above as usize];
-            label = above;
+            let above = self.runs[run as usize].parent;
+            self.runs[run as usize].parent = self.runs[above as usize].parent;
+            run = above;
         }
-        label
+        run
     }
 
-    fn join(&mut self, a: u32, b: u32) -> u32 {
+    /// The run met first becomes the root of both.
+    fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
-        let (low, high) = (a.min(b), a.max(b));
-        self.parents[high as usize] = low;
-        low
+        self.runs[a.max(b) as usize].parent = a.min(b);
     }
 }
 
 /// The 8-connected components of the pixels of `mask` that are not 0, in the order of their first pixels.
 ///
-/// Two passes with union-find over provisional labels (Rosenfeld and Pfaltz 1966).
+/// Runs of pixels are joined to those that they touch in the row above by union-find (Rosenfeld and Pfaltz 1966).
+///
+/// # Panics
+/// Where a side is longer than 65535 pixels.
 pub fn components(mask: &ImageGrey8, scratch: &mut ComponentScratch) -> Vec<Component> {
-    let (width, height) = (mask.width(), mask.height());
-    scratch.labels.clear();
-    scratch.labels.resize(width * height, 0);
-    scratch.parents.clear();
-    scratch.parents.push(0);
-    for y in 0..height {
-        for x in 0..width {
-            if mask.row(y)[x] == 0 {
-                continue;
-            }
-            let at = y * width + x;
-            let mut label = 0;
-            let mut see = |neighbour: u32, scratch: &mut ComponentScratch| {
-                if neighbour != 0 {
-                    label = if label == 0 { neighbour } else { scratch.join(label, neighbour) };
-                }
-            };
-            if x > 0 {
-                see(scratch.labels[at - 1], scratch);
-            }
-            if y > 0 {
-                for up in at - width - usize::from(x > 0)..=at - width + usize::from(x + 1 < width) {
-                    see(scratch.labels[up], scratch);
-                }
-            }
-            if label == 0 {
-                label = u32::try_from(scratch.parents.len()).unwrap_or(u32::MAX);
-                scratch.parents.push(label);
-            }
-            scratch.labels[at] = label;
+    assert!(mask.width().max(mask.height()) <= usize::from(u16::MAX), "a side is too long");
+    scratch.runs.clear();
+    let mut above = 0..0;
+    for y in 0..mask.height() {
+        let first = scratch.runs.len();
+        let row = mask.row(y);
+        let mut x = 0;
+        while let Some(start) = row[x..].iter().position(|&pixel| pixel != 0).map(|skip| x + skip) {
+            let end = row[start..].iter().position(|&pixel| pixel == 0).map_or(row.len(), |length| start + length);
+            let parent = scratch.runs.len() as u32;
+            scratch.runs.push(Run { start: start as u16, end: end as u16, row: y as u16, parent });
+            x = end;
         }
+        let mut upper = above.start;
+        for lower in first..scratch.runs.len() {
+            let Run { start, end, .. } = scratch.runs[lower];
+            while upper < above.end && scratch.runs[upper].end < start {
+                upper += 1;
+            }
+            // The last run that touches this one may touch the next one too.
+            let mut touching = upper;
+            while touching < above.end && scratch.runs[touching].start <= end {
+                scratch.join(touching as u32, lower as u32);
+                touching += 1;
+            }
+        }
+        above = first..scratch.runs.len();
     }
-    // Roots are the smallest labels of their components, so a component's first pixel comes with its root.
     let mut found: Vec<Component> = Vec::new();
-    let mut place = vec![usize::MAX; scratch.parents.len()];
-    for y in 0..height {
-        for x in 0..width {
-            let label = scratch.labels[y * width + x];
-            if label == 0 {
-                continue;
-            }
-            let root = scratch.root(label) as usize;
-            let (x, y) = (x as u16, y as u16);
-            if place[root] == usize::MAX {
-                place[root] = found.len();
-                found.push(Component { bounds: BoundingBox { left: x, top: y, right: x + 1, bottom: y + 1 }, area: 0 });
-            }
-            let component = &mut found[place[root]];
-            component.area += 1;
-            let bounds = &mut component.bounds;
-            bounds.left = bounds.left.min(x);
-            bounds.right = bounds.right.max(x + 1);
-            bounds.bottom = y + 1;
+    scratch.places.clear();
+    scratch.places.resize(scratch.runs.len(), 0);
+    for index in 0..scratch.runs.len() {
+        let Run { start, end, row, .. } = scratch.runs[index];
+        let root = scratch.root(index as u32) as usize;
+        if root == index {
+            scratch.places[root] = found.len() as u32;
+            found.push(Component {
+                bounds: BoundingBox { left: start, top: row, right: end, bottom: row + 1 },
+                area: 0,
+            });
         }
+        let component = &mut found[scratch.places[root] as usize];
+        component.area += u32::from(end - start);
+        let bounds = &mut component.bounds;
+        bounds.left = bounds.left.min(start);
+        bounds.right = bounds.right.max(end);
+        bounds.bottom = row + 1;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Flood fill, pixel by pixel.
+    fn flooded(mask: &ImageGrey8) -> Vec<Component> {
+        let (width, height) = (mask.width(), mask.height());
+        let mut seen = vec![false; width * height];
+        let mut found = Vec::new();
+        for first in 0..width * height {
+            if mask.pixels()[first] == 0 || seen[first] {
+                continue;
+            }
+            seen[first] = true;
+            let mut todo = vec![first];
+            let (mut xs, mut ys) = (Vec::new(), Vec::new());
+            while let Some(at) = todo.pop() {
+                let (x, y) = (at % width, at / width);
+                xs.push(x as u16);
+                ys.push(y as u16);
+                for ny in y.saturating_sub(1)..(y + 2).min(height) {
+                    for nx in x.saturating_sub(1)..(x + 2).min(width) {
+                        let next = ny * width + nx;
+                        if mask.pixels()[next] != 0 && !seen[next] {
+                            seen[next] = true;
+                            todo.push(next);
+                        }
+                    }
+                }
+            }
+            let edge = |values: &[u16]| (*values.iter().min().unwrap(), values.iter().max().unwrap() + 1);
+            let ((left, right), (top, bottom)) = (edge(&xs), edge(&ys));
+            found.push(Component { bounds: BoundingBox { left, top, right, bottom }, area: xs.len() as u32 });
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn components_are_those_of_a_flood_fill(width in 0_usize..14, bits in prop::collection::vec(0_u8..2, 0..160)) {
+            let height = bits.len() / width.max(1);
+            let mask = ImageGrey8::from_pixels(width, height, bits[..width * height].to_vec()).unwrap();
+            prop_assert_eq!(components(&mask, &mut ComponentScratch::default()), flooded(&mask));
+        }
+    }
 }

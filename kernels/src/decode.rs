@@ -205,3 +205,87 @@ pub fn decode_grey16(image: &Image, limits: DecodeLimits, into: &mut ImageGrey16
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn raw(width: u32, height: u32, step: u32, pixel: PixelFormat, bytes: usize) -> Image {
+        Image { encoding: ImageEncoding::Raw { width, height, step, pixel }, data: vec![7; bytes].into() }
+    }
+
+    fn png(width: u32, height: u32) -> Image {
+        let mut out = Cursor::new(Vec::new());
+        DynamicImage::new_luma16(width, height).write_to(&mut out, ::image::ImageFormat::Png).unwrap();
+        Image { encoding: ImageEncoding::Png, data: out.into_inner().into() }
+    }
+
+    #[test]
+    fn padding_at_the_end_of_rows_is_left_out_and_blue_first_is_turned_round() {
+        let data = vec![1, 2, 3, 99, 4, 5, 6].into();
+        let encoding = ImageEncoding::Raw { width: 1, height: 2, step: 4, pixel: PixelFormat::Bgr8 };
+        let mut out = ImageRgb8::default();
+        decode_rgb8(&Image { encoding, data }, DecodeLimits::default(), &mut out).unwrap();
+        assert_eq!(out.pixels(), [[3, 2, 1], [6, 5, 4]]);
+    }
+
+    #[test]
+    fn a_large_picture_is_refused_by_its_header() {
+        let limits = DecodeLimits { max_pixels: 99 };
+        let result = decode_grey16(&png(10, 10), limits, &mut ImageGrey16::default());
+        assert!(matches!(result, Err(DecodeError::TooLarge { width: 10, height: 10, max_pixels: 99 })));
+        // 100 megapixels of which not one byte is there.
+        let claim = raw(10_000, 10_000, 30_000, PixelFormat::Rgb8, 0);
+        let result = decode_rgb8(&claim, DecodeLimits::default(), &mut ImageRgb8::default());
+        assert!(matches!(result, Err(DecodeError::TooLarge { .. })));
+        decode_grey16(&png(10, 10), DecodeLimits::default(), &mut ImageGrey16::default()).unwrap();
+    }
+
+    #[test]
+    fn a_picture_of_the_wrong_kind_is_refused() {
+        let colour = raw(1, 1, 3, PixelFormat::Rgb8, 3);
+        let result = decode_grey16(&colour, DecodeLimits::default(), &mut ImageGrey16::default());
+        assert!(matches!(result, Err(DecodeError::WrongKind { .. })));
+        let depth = raw(1, 1, 2, PixelFormat::Grey16, 2);
+        let result = decode_rgb8(&depth, DecodeLimits::default(), &mut ImageRgb8::default());
+        assert!(matches!(result, Err(DecodeError::WrongKind { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_of_a_raw_picture_brings_decoding_down(
+            width in prop_oneof![0_u32..9, any::<u32>()],
+            height in prop_oneof![0_u32..9, any::<u32>()],
+            step in prop_oneof![0_u32..40, any::<u32>()],
+            pixel in prop::sample::select(vec![
+                PixelFormat::Grey16, PixelFormat::Grey8, PixelFormat::Rgb8, PixelFormat::Bgr8,
+            ]),
+            bytes in 0_usize..200,
+        ) {
+            let image = raw(width, height, step, pixel, bytes);
+            let used = u128::from(width) * u128::from(pixel.bytes());
+            let fits = width > 0 && height > 0
+                && used <= u128::from(step)
+                && u128::from(step) * u128::from(height - 1) + used <= bytes as u128;
+            let mut out = (ImageRgb8::default(), ImageGrey16::default());
+            let ok = match pixel {
+                PixelFormat::Grey16 => decode_grey16(&image, DecodeLimits::default(), &mut out.1).is_ok(),
+                _ => decode_rgb8(&image, DecodeLimits::default(), &mut out.0).is_ok(),
+            };
+            prop_assert_eq!(ok, fits);
+        }
+
+        #[test]
+        fn no_bytes_bring_decoding_down(data in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..60) {
+            for encoding in [ImageEncoding::Jpeg, ImageEncoding::Png] {
+                let image = Image { encoding, data: data.clone().into() };
+                prop_assert!(decode_rgb8(&image, DecodeLimits::default(), &mut ImageRgb8::default()).is_err());
+            }
+            let whole = png(4, 4);
+            let image = Image { data: whole.data.slice(..whole.data.len().min(cut)), ..whole };
+            prop_assert!(decode_grey16(&image, DecodeLimits::default(), &mut ImageGrey16::default()).is_err());
+        }
+    }
+}

@@ -31,6 +31,12 @@ fn colour_bin(chroma: f32) -> f32 {
     middle + middle * (chroma.abs() * 2.0).sqrt().copysign(chroma)
 }
 
+/// The logarithm to base 2 of a number from 1 up, straight between powers of two: the same on every machine.
+fn octaves(value: f32) -> f32 {
+    let bits = value.to_bits();
+    ((bits >> 23) as f32 - 127.0) + (bits & 0x7f_ffff) as f32 / 8_388_608.0
+}
+
 /// What is known of a picture beside its pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
@@ -91,7 +97,7 @@ pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) ->
                 let grey = |[r, g, b]: [u8; 3]| (f32::from(r) + 2.0 * f32::from(g) + f32::from(b)) * 0.25 * gain[1];
                 let (gx, gy) = (grey(row[x]) - grey(row[x - stride]), grey(row[x]) - grey(*up));
                 let strength = (gx * gx + gy * gy).sqrt();
-                for (bin, part) in split((strength + 1.0).log2() - 0.5, EDGE_BINS) {
+                for (bin, part) in split(octaves(strength + 1.0) - 0.5, EDGE_BINS) {
                     edges[bin] += weight * part;
                 }
             }
@@ -117,4 +123,65 @@ pub fn similarity(a: &[i8], b: &[i8]) -> Ppm {
         return 0;
     }
     (f64::from(dot(a, b)).max(0.0) / norm.sqrt() * f64::from(PPM)).round().min(f64::from(PPM)) as Ppm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disc(inside: [u8; 3], outside: [u8; 3]) -> ImageRgb8 {
+        let pixels = (0..60 * 60)
+            .map(|i| {
+                let (x, y) = (i % 60 - 30, i / 60 - 30);
+                if x * x + y * y < 500 { inside } else { outside }
+            })
+            .collect();
+        ImageRgb8::from_pixels(60, 60, pixels).unwrap()
+    }
+
+    fn plain(image: &ImageRgb8) -> Vec<i8> {
+        describe(image, image.bounds(), Surroundings { gains: &GainMap::default(), change: None })
+    }
+
+    #[test]
+    fn a_product_is_more_like_itself_on_its_side_than_like_another() {
+        let mut bottle = disc([30, 140, 40], [200, 190, 170]);
+        (20..25).for_each(|y| bottle.row_mut(y)[20..40].fill([230, 230, 60]));
+        let mut lying = bottle.clone();
+        for y in 0..60 {
+            for x in 0..60 {
+                lying.row_mut(x)[59 - y] = bottle.row(y)[x];
+            }
+        }
+        let ketchup = disc([170, 30, 30], [200, 190, 170]);
+        let (bottle, lying, ketchup) = (plain(&bottle), plain(&lying), plain(&ketchup));
+        assert_eq!(similarity(&bottle, &bottle), PPM);
+        assert!(similarity(&bottle, &lying) > 980_000);
+        assert!(similarity(&bottle, &ketchup) < 700_000);
+    }
+
+    #[test]
+    fn what_did_not_change_hardly_counts() {
+        let (on_white, on_red) = (disc([30, 60, 160], [220, 215, 210]), disc([30, 60, 160], [190, 40, 40]));
+        let mut change = ImageGrey8::new(60, 60);
+        for (to, from) in change.pixels_mut().iter_mut().zip(on_white.pixels()) {
+            *to = if from[2] == 160 { 100 } else { 0 };
+        }
+        let gains = GainMap::default();
+        let seen = |image: &ImageRgb8| {
+            describe(image, image.bounds(), Surroundings { gains: &gains, change: Some((&change, 1)) })
+        };
+        let masked = similarity(&seen(&on_white), &seen(&on_red));
+        assert!(masked > similarity(&plain(&on_white), &plain(&on_red)) && masked > 900_000, "{masked}");
+    }
+
+    #[test]
+    fn descriptors_of_different_kinds_and_empty_boxes_are_like_nothing() {
+        let image = disc([0; 3], [255; 3]);
+        let nothing = BoundingBox { left: 70, top: 70, right: 90, bottom: 90 };
+        let gains = GainMap::default();
+        let empty = describe(&image, nothing, Surroundings { gains: &gains, change: None });
+        assert_eq!((empty.len(), similarity(&empty, &plain(&image))), (DESCRIPTOR_LEN, 0));
+        assert_eq!(similarity(&[1, 2], &[1, 2, 3]), 0);
+    }
 }

@@ -1,19 +1,24 @@
 //! Pixels in, features out: decoding, detection and description on the CPU.
 //!
 //! Every kernel is a function of slices of pixels; none knows of appliances, dataflow or files. Results are the same on
-//! every run and machine: sums are integers, and floating point is used only in a fixed order.
+//! every run and machine: sums are integers, and floating point is used only in a fixed order and without functions that
+//! machines round differently (networks excepted).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod align;
 pub mod change;
+pub mod cnn_boxes;
 pub mod components;
 pub mod decode;
 pub mod describe;
 mod image;
+pub mod letterbox;
 pub mod lighting;
 pub mod median;
 pub mod morphology;
 pub mod nms;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod opponent;
 pub mod propose;
 pub mod resize;

@@ -41,3 +41,41 @@ pub fn median_grid(image: &ImageGrey16, columns: u16, rows: u16, scratch: &mut V
     }
     Grid { columns, rows, cells }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pixel_lies_in_one_cell_and_holes_do_not_count() {
+        let pixels = (0..7 * 5).map(|i| if i % 4 == 0 { 0 } else { i }).collect();
+        let image = ImageGrey16::from_pixels(7, 5, pixels).unwrap();
+        let grid = median_grid(&image, 3, 2, &mut Vec::new());
+        assert_eq!((grid.columns, grid.rows), (3, 2));
+        // Columns 0..2, 2..4, 4..7; rows 0..2, 2..5.
+        let mut expected = Vec::new();
+        for rows in [0..2, 2..5] {
+            for columns in [0..2, 2..4, 4..7] {
+                let mut cell: Vec<u16> =
+                    rows.clone().flat_map(|y| columns.clone().map(move |x| y * 7 + x)).filter(|i| i % 4 != 0).collect();
+                cell.sort_unstable();
+                expected.push(cell[(cell.len() - 1) / 2]);
+            }
+        }
+        assert_eq!(grid.cells, expected);
+    }
+
+    #[test]
+    fn a_grid_finer_than_the_picture_has_cells_without_readings() {
+        let image = ImageGrey16::from_pixels(1, 1, vec![9]).unwrap();
+        assert_eq!(median_grid(&image, 2, 1, &mut Vec::new()).cells, [0, 9]);
+    }
+
+    #[test]
+    fn a_box_outside_the_picture_has_no_median() {
+        let image = ImageGrey16::from_pixels(2, 1, vec![3, 0]).unwrap();
+        let outside = BoundingBox { left: 5, top: 0, right: 9, bottom: 1 };
+        assert_eq!(median_in_box(&image, outside, &mut Vec::new()), None);
+        assert_eq!(median_in_box(&image, image.bounds(), &mut Vec::new()), Some(3));
+    }
+}

@@ -27,3 +27,22 @@ pub fn shrink(image: &ImageRgb8, factor: usize, into: &mut ImageRgb8) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_small_pixel_is_the_mean_of_its_block() {
+        let pixels = (0..5 * 4).map(|i| [i as u8, 2 * i as u8, 255]).collect();
+        let image = ImageRgb8::from_pixels(5, 4, pixels).unwrap();
+        let mut small = ImageRgb8::default();
+        shrink(&image, 2, &mut small);
+        // Blocks of (0, 1, 5, 6), (2, 3, 7, 8), (10, 11, 15, 16), (12, 13, 17, 18); the fifth column is dropped.
+        assert_eq!(small.pixels(), [[3, 6, 255], [5, 10, 255], [13, 26, 255], [15, 30, 255]]);
+        shrink(&image, 1, &mut small);
+        assert_eq!(small, image);
+        shrink(&image, 99, &mut small);
+        assert_eq!((small.width(), small.height()), (1, 1));
+    }
+}

@@ -40,7 +40,7 @@ impl Apart {
             }
             different * 8 >= all * LEAST_OBJECT
         });
-        for light in neutral.iter().max_by_key(|corner| corner.iter().map(|&c| u32::from(c)).sum::<u32>()) {
+        if let Some(light) = neutral.iter().max_by_key(|corner| corner.iter().map(|&c| u32::from(c)).sum::<u32>()) {
             guesses.push(Self { gains: GainMap::from_white(*light), change: change.clone() });
         }
         if let (None, Some(change)) = (guesses.get(1), change) {

@@ -127,7 +127,7 @@ fn light(picture: &ImageRgb8, empty: &ImageRgb8, known: &ImageGrey8, ratios: &mu
         let pixels = picture.pixels().iter().zip(empty.pixels()).zip(known.pixels()).step_by(5);
         ratios.extend(pixels.filter_map(|((now, then), &known)| {
             let (now, then) = (u16::from(now[channel]), u16::from(then[channel]));
-            (known != 0 && then >= 32 && now < 250).then(|| ((now * 256 - now) / then).clamp(128, 512))
+            (known != 0 && then >= 32 && now < 250).then(|| (now * 256 / then).clamp(128, 512))
         }));
         if ratios.is_empty() {
             return 256;

@@ -11,16 +11,15 @@ use super::References;
 const MAX_CANDIDATES: usize = 8;
 /// Bounds of the similarity to a product that things which are no object have by chance.
 const CHANCE: (Ppm, Ppm) = (800_000, 880_000);
-/// How sharply a score turns from 0 to 1 as the similarity to the product passes that to anything else.
-const SHARPNESS: f64 = 16.0;
-
 /// How sure it is that something is the product, when it is `like` it and `unlike` an object: the logistic function of
 /// the logarithm of their ratio, so a half where both are the same.
 fn score(like: Ppm, unlike: Ppm) -> Ppm {
     if like == 0 {
         return 0;
     }
-    let odds = (f64::from(unlike) / f64::from(like)).powf(SHARPNESS);
+    let ratio = f64::from(unlike) / f64::from(like);
+    // The 16th power, by squaring: how sharply the score turns.
+    let odds = (0..4).fold(ratio, |power, _| power * power);
     (f64::from(PPM) / (1.0 + odds)).round() as Ppm
 }
 
@@ -84,7 +83,7 @@ fn best_score(seen: &Sighting) -> Ppm {
 /// How much of what changed a box explains: the change in it, if it is surely a product.
 fn explained(seen: &Sighting, mass: u32) -> f64 {
     let score = f64::from(best_score(seen).max(PPM / 100)) / f64::from(PPM);
-    score.powi(3) * f64::from(mass)
+    score * score * score * f64::from(mass)
 }
 
 /// Whether a box is several things side by side: boxes in it that hardly overlap explain about as much together.
