@@ -1,0 +1,242 @@
+//! What went in and came out of one appliance of one product, told in order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use larder_records::{
+    ApplianceId, Micros, Ppm, ProductId, Reason, Time,
+    views::{Movement, MovementKind},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Rows;
+
+/// What is back within this time was not used up.
+pub const COMES_BACK: Micros = Time::DAY;
+
+/// One line of the ledger of a product in an appliance. Packages are matched first in, first out; of one instant, what went
+/// in comes before what came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Line {
+    /// There were `count`, not 0, from one instant to another, or ever since.
+    Held {
+        /// From when, inclusive.
+        from: Time,
+        /// Until when, exclusive.
+        until: Option<Time>,
+        /// How many; negative where more is known to have come out than gone in.
+        count: i64,
+    },
+    /// There are `count`, at least one, now.
+    Now {
+        /// How many.
+        count: i64,
+        /// Since when so many.
+        since: Time,
+        /// The least sure movement since there were last none.
+        confidence: Ppm,
+        /// When the oldest that is still there was first put in; what came back counts from its first putting in.
+        oldest_in: Time,
+        /// Whole minutes that packages were out and back in, if they went out after that; each pair of an out and an in
+        /// counts once.
+        minutes_out: i64,
+    },
+    /// Packages that went in and came out.
+    Stay {
+        /// When in.
+        put_in: Time,
+        /// When out.
+        taken_out: Time,
+        /// How many.
+        quantity: i64,
+    },
+    /// Packages that came out for good: declared to be used or wasted, or not back within [`COMES_BACK`].
+    Gone {
+        /// When.
+        time: Time,
+        /// When they were first put in, where that is known.
+        put_in: Option<Time>,
+        /// How many.
+        quantity: i64,
+        /// Declared to be thrown away.
+        wasted: bool,
+    },
+}
+
+/// A movement as the ledger sees it; ordered as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct Entry {
+    time: Time,
+    out: bool,
+    quantity: i64,
+    reason: Reason,
+    confidence: Ppm,
+}
+
+/// The ledger of every product in every appliance. Movements within an appliance are none of its concern.
+///
+/// A group is one product in one appliance, and is told anew when one of its movements changes.
+///
+/// ```
+/// use differential_dataflow::input::Input;
+/// use larder_operators::{ledger, ledger::Line, movements::declared};
+/// use larder_records::{ApplianceId, DeclaredMovement, Name, ProductId, Reason, Time};
+///
+/// let movement = |at, quantity| declared(&DeclaredMovement {
+///     appliance: ApplianceId::of("pantry"), time: Time(at), id: Name(at as u64), source: Name::of("scan"),
+///     product: ProductId::of("rice"), quantity, group: Name::default(), reason: Reason::Unspecified, cents: 0,
+/// }).unwrap();
+/// let movements = [movement(10, 1), movement(20, -1)];
+/// timely::example(move |scope| {
+///     let lines = ledger(scope.new_collection_from(movements).1).map(|(_, line)| line);
+///     lines.assert_eq(scope.new_collection_from([
+///         Line::Held { from: Time(10), until: Some(Time(20)), count: 1 },
+///         Line::Stay { put_in: Time(10), taken_out: Time(20), quantity: 1 },
+///         Line::Gone { time: Time(20), put_in: Some(Time(10)), quantity: 1, wasted: false },
+///     ]).1);
+/// });
+/// ```
+pub fn ledger(movements: Rows<'_, Movement>) -> Rows<'_, ((ApplianceId, ProductId), Line)> {
+    movements
+        .flat_map(|m| {
+            let entry = Entry {
+                time: m.time,
+                out: m.kind == MovementKind::Out,
+                quantity: m.quantity,
+                reason: m.reason,
+                confidence: m.confidence,
+            };
+            (m.kind != MovementKind::Moved).then_some(((m.appliance, m.product), entry))
+        })
+        .reduce_named("Ledger", |_, entries, lines| {
+            // equal entries are different movements: their count is a quantity
+            let entries: Vec<Entry> = entries
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(entry, count)| Entry { quantity: entry.quantity.saturating_mul(*count as i64), ..**entry })
+                .collect();
+            tell(&entries, |line| lines.push((line, 1)));
+        })
+}
+
+fn tell(entries: &[Entry], mut line: impl FnMut(Line)) {
+    let mut level = (0_i64, Time::MIN);
+    let mut confidence = Ppm::MAX;
+    let mut stays = VecDeque::new();
+    let mut shelf = Shelf::default();
+    for same_time in entries.chunk_by(|a, b| a.time == b.time) {
+        let time = same_time[0].time;
+        let mut count = level.0;
+        for entry in same_time {
+            confidence = confidence.min(entry.confidence);
+            if entry.out {
+                count = count.saturating_sub(entry.quantity);
+                for (put_in, quantity) in take(&mut stays, entry.quantity) {
+                    line(Line::Stay { put_in, taken_out: time, quantity });
+                }
+                shelf.take_out(entry, &mut line);
+            } else {
+                count = count.saturating_add(entry.quantity);
+                stays.push_back((time, entry.quantity));
+                shelf.put_in(entry, &mut line);
+            }
+        }
+        if count != level.0 {
+            if level.0 != 0 {
+                line(Line::Held { from: level.1, until: Some(time), count: level.0 });
+            }
+            level = (count, time);
+        }
+        if count <= 0 {
+            confidence = Ppm::MAX;
+        }
+    }
+    let (count, since) = level;
+    if count != 0 {
+        line(Line::Held { from: since, until: None, count });
+    }
+    if count > 0 {
+        // the shelf holds at least `count`: what came out without having gone in was never on it
+        let oldest_in = shelf.packages.first_key_value().map_or(since, |(put_in, _)| *put_in);
+        let minutes_out = shelf.absences.iter().filter(|(out, _)| *out >= oldest_in).map(|(_, minutes)| minutes).sum();
+        line(Line::Now { count, since, confidence, oldest_in, minutes_out });
+    }
+    shelf.close(&mut line);
+}
+
+/// Takes `quantity` from the front of a queue, or as much as there is.
+fn take<T: Copy>(queue: &mut VecDeque<(T, i64)>, mut quantity: i64) -> Vec<(T, i64)> {
+    let mut taken = Vec::new();
+    while let Some(front) = queue.front_mut().filter(|_| quantity > 0) {
+        let some = front.1.min(quantity);
+        taken.push((front.0, some));
+        quantity -= some;
+        front.1 -= some;
+        if front.1 == 0 {
+            queue.pop_front();
+        }
+    }
+    taken
+}
+
+/// What is in, and what came out and may come back.
+#[derive(Default)]
+struct Shelf {
+    /// Packages by when they were first put in.
+    packages: BTreeMap<Time, i64>,
+    /// Packages by when they came out and were first put in.
+    away: VecDeque<((Time, Option<Time>), i64)>,
+    /// When packages that came back had come out, and for how many whole minutes.
+    absences: Vec<(Time, i64)>,
+}
+
+impl Shelf {
+    fn put_in(&mut self, entry: &Entry, line: &mut impl FnMut(Line)) {
+        let time = entry.time;
+        while let Some(((out, put_in), quantity)) =
+            self.away.pop_front_if(|((out, _), _)| time.since(*out) > COMES_BACK)
+        {
+            line(Line::Gone { time: out, put_in, quantity, wasted: false });
+        }
+        let mut new = entry.quantity;
+        for ((out, put_in), quantity) in take(&mut self.away, entry.quantity) {
+            self.absences.push((out, time.since(out) / Time::MINUTE));
+            *self.packages.entry(put_in.unwrap_or(time)).or_default() += quantity;
+            new -= quantity;
+        }
+        if new > 0 {
+            *self.packages.entry(time).or_default() += new;
+        }
+    }
+
+    fn take_out(&mut self, entry: &Entry, line: &mut impl FnMut(Line)) {
+        let mut left = entry.quantity;
+        while left > 0 {
+            let (put_in, some) = match self.packages.first_entry() {
+                Some(mut oldest) => {
+                    let some = left.min(*oldest.get());
+                    *oldest.get_mut() -= some;
+                    let put_in = *oldest.key();
+                    if *oldest.get() == 0 {
+                        oldest.remove();
+                    }
+                    (Some(put_in), some)
+                }
+                None => (None, left),
+            };
+            left -= some;
+            match entry.reason {
+                Reason::Used | Reason::Wasted => {
+                    let wasted = entry.reason == Reason::Wasted;
+                    line(Line::Gone { time: entry.time, put_in, quantity: some, wasted });
+                }
+                Reason::Unspecified | Reason::Bought => self.away.push_back(((entry.time, put_in), some)),
+            }
+        }
+    }
+
+    fn close(self, line: &mut impl FnMut(Line)) {
+        for ((time, put_in), quantity) in self.away {
+            line(Line::Gone { time, put_in, quantity, wasted: false });
+        }
+    }
+}
