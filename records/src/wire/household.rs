@@ -1,6 +1,6 @@
 //! Appliances, products, declared movements and the truth.
 
-use super::{Refused, WireError, decode_time, encode_time, reading::thousandths, v1};
+use super::{Refused, WireError, decode_time, encode_time, reading::decode_value, v1};
 use crate::{
     Appliance, ApplianceId, BoundingBox, DeadReason, DeclaredMovement, HouseholdId, Modality, Names, PPM, Product,
     ProductId, Reason, Time, Truth,
@@ -52,7 +52,7 @@ pub fn encode_appliance(time: Time, appliance: &Appliance, names: &Names) -> v1:
 /// `Malformed` without SKU or time; `BadValue` for a weight that no package has; `BadTime`; a collision of names.
 pub fn decode_product(message: &v1::Product, names: &mut Names) -> Result<(Time, Product), WireError> {
     let time = decode_time(message.timestamp.as_ref())?;
-    let package_mg = thousandths(Modality::Weight, message.package_grams)?;
+    let package_mg = decode_value(Modality::Weight, message.package_grams)?;
     if package_mg < 0 {
         return Err(Refused::new(DeadReason::BadValue, format!("a package of {package_mg} mg")).into());
     }

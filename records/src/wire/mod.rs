@@ -32,7 +32,7 @@ pub use household::{
 pub use image::{
     MAX_IMAGE_BYTES, check_image, decode_compressed, decode_raw, encode_compressed, encode_raw, image_modality,
 };
-pub use reading::{check_value, decode_reading, decode_reading_bytes, encode_reading};
+pub use reading::{check_value, decode_reading, decode_reading_bytes, decode_value, encode_reading};
 pub use schema::{DESCRIPTORS, schema};
 pub use time::{decode_time, encode_time};
 

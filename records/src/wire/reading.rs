@@ -33,8 +33,11 @@ pub fn check_value(modality: Modality, value: i64) -> Result<i64, Refused> {
     }
 }
 
-/// `value` in thousandths, rounded to the nearest.
-pub(super) fn thousandths(modality: Modality, value: f64) -> Result<i64, Refused> {
+/// A value of that modality, in grams, degrees Celsius or watts, in the modality's unit, rounded to the nearest.
+///
+/// # Errors
+/// `BadValue` where it is not finite or no sensor can measure it; `Malformed` for a modality of pictures.
+pub fn decode_value(modality: Modality, value: f64) -> Result<i64, Refused> {
     let scaled = (value * 1000.0).round();
     // Beyond 2^53 thousandths nothing is plausible, and the cast below is exact up to there. NaN fails the comparison.
     if scaled.abs() <= 9_007_199_254_740_992.0 {
@@ -53,9 +56,9 @@ pub fn decode_reading(message: &v1::Reading) -> Result<(Modality, Time, i64), Re
     let time = decode_time(message.timestamp.as_ref())?;
     let (modality, value) = match message.value {
         Some(Value::DoorOpen(open)) => (Modality::Door, i64::from(open)),
-        Some(Value::Grams(grams)) => (Modality::Weight, thousandths(Modality::Weight, grams)?),
-        Some(Value::Celsius(degrees)) => (Modality::Temperature, thousandths(Modality::Temperature, degrees)?),
-        Some(Value::Watts(watts)) => (Modality::Power, thousandths(Modality::Power, watts)?),
+        Some(Value::Grams(grams)) => (Modality::Weight, decode_value(Modality::Weight, grams)?),
+        Some(Value::Celsius(degrees)) => (Modality::Temperature, decode_value(Modality::Temperature, degrees)?),
+        Some(Value::Watts(watts)) => (Modality::Power, decode_value(Modality::Power, watts)?),
         None => return Err(Refused::malformed("a reading without a value")),
     };
     Ok((modality, time, value))
@@ -73,7 +76,7 @@ pub fn decode_reading_bytes(bytes: &[u8]) -> Result<(Modality, Time, i64), Refus
         let time = time_of(seconds, nanos)?;
         let value = match modality {
             Modality::Door => i64::from(value != 0.0),
-            _ => thousandths(modality, value)?,
+            _ => decode_value(modality, value)?,
         };
         return Ok((modality, time, value));
     }

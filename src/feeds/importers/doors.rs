@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use larder_records::{Appliance, ApplianceId, HouseholdId, Modality, Time};
 
-use super::{Import, ImportError, Importer, files_below, has_extension, read, slug, stem};
+use super::{Import, ImportError, Importer, files_below, has_extension, kind, read, slug, stem};
 use crate::feeds::recording::ChannelId;
 
 /// Sensor-event logs as van Kasteren's homes keep them: `NAME.sensors` with a line for each event (start in seconds
@@ -63,8 +63,7 @@ impl Importer for Doors {
         }
         import.progress().total(swings.len() as u64);
         for Swing { time, sequence, channel, .. } in swings {
-            // An open door is within what a door can be.
-            let _ = import.reading(channel, time, sequence, i64::from(sequence % 2 == 0))?;
+            import.reading(channel, time, sequence, i64::from(sequence % 2 == 0))??;
             import.progress().advance(1);
         }
         Ok(())
@@ -177,19 +176,4 @@ fn event(line: &str) -> Option<(i64, u32, u32)> {
     let mut columns = line.split('\t').map(str::trim);
     let event = (columns.next()?.parse().ok()?, columns.next()?.parse().ok()?, columns.next()?.parse().ok()?);
     columns.next().is_none().then_some(event)
-}
-
-fn kind(slug: &str) -> &'static str {
-    let has = |words: &[&str]| words.iter().any(|word| slug.contains(word));
-    if has(&["freezer"]) {
-        "freezer"
-    } else if has(&["fridge", "refrigerator"]) {
-        "fridge"
-    } else if has(&["microwave", "magnetron"]) {
-        "microwave"
-    } else if has(&["cupboard", "cabinet"]) {
-        "cupboard"
-    } else {
-        "other"
-    }
 }

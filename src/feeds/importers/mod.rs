@@ -6,10 +6,19 @@
 
 mod boxes;
 mod doors;
+mod local_time;
+mod movements;
+mod power;
+mod rgbd;
 mod snapshots;
+mod staging;
 
 pub use doors::Doors;
+pub use movements::{Movements, Narrations, Receipts};
+pub use power::Power;
+pub use rgbd::Rgbd;
 pub use snapshots::Snapshots;
+pub use staging::Staging;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -130,12 +139,19 @@ pub enum ImportError {
     /// The recording cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A reader would refuse what the importer made.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// Two names share an id.
     #[error(transparent)]
     Collision(#[from] IdCollision),
 }
 
 impl ImportError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
     fn nothing(path: &Path, detail: impl Into<String>) -> Self {
         Self::Nothing { path: path.to_owned(), detail: detail.into() }
     }
@@ -252,6 +268,22 @@ fn counted(count: &mut u64, written: Result<(), WriteError>) -> Result<Result<()
     }
 }
 
+/// The kind of an appliance, from what people call it.
+fn kind(slug: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| slug.contains(word));
+    if has(&["freezer"]) {
+        "freezer"
+    } else if has(&["fridge", "refrigerator"]) {
+        "fridge"
+    } else if has(&["microwave", "magnetron"]) {
+        "microwave"
+    } else if has(&["cupboard", "cabinet"]) {
+        "cupboard"
+    } else {
+        "other"
+    }
+}
+
 /// `text` in lower case, with everything but letters and digits turned into single dashes.
 fn slug(text: &str) -> String {
     let mut slug = String::with_capacity(text.len());
@@ -281,18 +313,14 @@ fn natural_order(a: &Path, b: &Path) -> std::cmp::Ordering {
 
 /// All files below `folder`, in natural order; `folder` itself where it is a file. Links are not followed.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>, ImportError> {
-    let error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ImportError::Io { path, source }
-    };
     if folder.is_file() {
         return Ok(vec![folder.to_owned()]);
     }
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(error(&folder))? {
-            let entry = entry.map_err(error(&folder))?;
-            let kind = entry.file_type().map_err(error(&entry.path()))?;
+        for entry in std::fs::read_dir(&folder).map_err(|error| ImportError::io(&folder, error))? {
+            let entry = entry.map_err(|error| ImportError::io(&folder, error))?;
+            let kind = entry.file_type().map_err(|error| ImportError::io(&entry.path(), error))?;
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() {
@@ -317,5 +345,8 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
-    std::fs::read(path).map_err(|source| ImportError::Io { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|error| ImportError::io(path, error))
 }
+
+#[cfg(test)]
+mod tests;
