@@ -71,7 +71,9 @@ impl Demo {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         let Simulated { appliances, days, seed, output: dir } = self.simulate;
         make_room(&dir)?;
-        output.say(&format!("Simulated kitchens: {appliances} appliances, {days} days, seed {seed}. All figures below are simulated.\n"));
+        output.say(&format!(
+            "Simulated kitchens: {appliances} appliances, {days} days, seed {seed}. All figures below are simulated.\n"
+        ));
         Simulate { appliances, days, seed, output: dir.clone() }.simulate(output)?;
 
         let recordings = recordings(&dir.join("feeds"))?;
@@ -81,7 +83,8 @@ impl Demo {
             larder::eyes::write_scene(&dir.join("scenes"), &scene::learn(&shots, false)?)?;
         }
         let lake = dir.join("lake");
-        let replay = Replay::of(recordings.clone(), lake.clone(), dir.join("catalogue"), dir.join("scenes"), self.workers);
+        let replay =
+            Replay::of(recordings.clone(), lake.clone(), dir.join("catalogue"), dir.join("scenes"), self.workers);
         let replayed = replay.replay(output)?;
 
         let truths = eval::truths(&recordings, &mut names)?;

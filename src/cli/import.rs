@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use larder::feeds::{
-    importers::{Doors, Importer, Progress, Report, Snapshots, import},
+    importers::{
+        Doors, Importer, Movements, Narrations, Power, Progress, Receipts, Report, Rgbd, Snapshots, Staging, import,
+    },
     recording::Summary,
 };
 use larder_records::Time;
@@ -27,20 +29,17 @@ enum Kind {
     Snapshots {
         #[command(flatten)]
         place: Place,
-        /// The appliance that they show
-        #[arg(long, default_value = "snapshots/fridge")]
-        appliance: String,
-        /// Whose it is
-        #[arg(long, default_value = "snapshots")]
-        household: String,
-        /// When the first was taken, such as 2020-01-01T00:00:00Z
-        #[arg(long, default_value = "2020-01-01T00:00:00Z")]
-        start: jiff::Timestamp,
-        /// Minutes from one photo to the next
-        #[arg(long, default_value_t = 60)]
-        interval: u32,
+        #[command(flatten)]
+        staged: Staged,
     },
-    /// Logs of door sensors: NAME.sensors and NAME.sensor_names (start, seconds, sensor)
+    /// A folder of colour pictures with depth: NAME_rgb.png, NAME_depth_mm.png, and optionally NAME_label.png
+    Rgbd {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        staged: Staged,
+    },
+    /// A folder of door sensor logs: NAME.sensors and NAME.sensor_names (start, seconds, sensor)
     Doors {
         #[command(flatten)]
         place: Place,
@@ -54,6 +53,70 @@ enum Kind {
         #[arg(long, default_value = "")]
         region: String,
     },
+    /// A folder of power logs, a device and day a file: dd/mm/yyyy HH:MM:SS;watt;watt
+    Power {
+        #[command(flatten)]
+        place: Place,
+        /// Whose the devices are
+        #[arg(long, default_value = "tracebase")]
+        household: String,
+        /// IANA time zone of the files
+        #[arg(long, default_value = "Europe/Berlin")]
+        time_zone: String,
+        /// The market region that the household counts in
+        #[arg(long, default_value = "")]
+        region: String,
+    },
+    /// A folder of movements known from elsewhere: receipts (transactions.csv) or narrations (EPIC_train_action_labels.csv)
+    Movements {
+        #[command(flatten)]
+        place: Place,
+        /// IANA time zone of the shops or homes
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// The market region of all households
+        #[arg(long, default_value = "us")]
+        region: String,
+        /// The column of demographics.csv that stands for a region, such as income
+        #[arg(long, value_name = "COLUMN")]
+        region_from: Option<String>,
+    },
+}
+
+/// What pictures without times are of, and when.
+#[derive(Debug, Args)]
+struct Staged {
+    /// The appliance that they show; HOUSEHOLD/KIND where it is not given
+    #[arg(long)]
+    appliance: Option<String>,
+    /// Whose it is
+    #[arg(long, default_value = "snapshots")]
+    household: String,
+    /// What kind of appliance it is
+    #[arg(long, default_value = "fridge")]
+    kind: String,
+    /// When the first was taken
+    #[arg(long, default_value = "2020-01-01T00:00:00Z")]
+    start: jiff::Timestamp,
+    /// Minutes from one picture to the next
+    #[arg(long, default_value_t = 60)]
+    interval: u32,
+    /// The market region that the household counts in
+    #[arg(long, default_value = "")]
+    region: String,
+}
+
+impl Staged {
+    fn staging(self) -> anyhow::Result<Staging> {
+        let staging = Staging::of(&self.household, &self.kind);
+        Ok(Staging {
+            appliance: self.appliance.unwrap_or(staging.appliance),
+            region: self.region,
+            start: Time::from_seconds(self.start.as_second()).context("--start")?,
+            interval: i64::from(self.interval) * Time::MINUTE,
+            ..staging
+        })
+    }
 }
 
 /// From where to where.
@@ -92,12 +155,18 @@ impl Progress for Bar<'_> {
 impl Import {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         let (importer, place): (Box<dyn Importer>, Place) = match self.kind {
-            Kind::Snapshots { place, appliance, household, start, interval } => {
-                let start = Time::from_seconds(start.as_second()).context("--start")?;
-                let interval = i64::from(interval) * Time::MINUTE;
-                (Box::new(Snapshots { appliance, household, start, interval, ..Snapshots::default() }), place)
+            Kind::Snapshots { place, staged } => {
+                (Box::new(Snapshots { staging: staged.staging()?, ..Snapshots::default() }), place)
             }
+            Kind::Rgbd { place, staged } => (Box::new(Rgbd { staging: staged.staging()? }), place),
             Kind::Doors { place, only, time_zone, region } => (Box::new(Doors { only, time_zone, region }), place),
+            Kind::Power { place, household, time_zone, region } => {
+                (Box::new(Power { household, region, time_zone }), place)
+            }
+            Kind::Movements { place, time_zone, region, region_from } => {
+                let narrations = Narrations { region: region.clone(), time_zone: time_zone.clone() };
+                (Box::new(Movements { receipts: Receipts { region, region_from, time_zone }, narrations }), place)
+            }
         };
         let mut bar = Bar { output, bar: ProgressBar::hidden() };
         let (report, summary) = import(importer.as_ref(), &place.path, &place.output, &mut bar)?;

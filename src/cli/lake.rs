@@ -44,7 +44,14 @@ impl Lake {
                         .map(|t| {
                             let version = t.version.to_string();
                             let epoch = t.epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
-                            vec![t.table.to_owned(), t.rows.to_string(), t.files.to_string(), t.bytes.to_string(), version, epoch]
+                            vec![
+                                t.table.to_owned(),
+                                t.rows.to_string(),
+                                t.files.to_string(),
+                                t.bytes.to_string(),
+                                version,
+                                epoch,
+                            ]
                         })
                         .collect();
                     table(&["table", "rows", "files", "bytes", "version", "epoch"], &rows)

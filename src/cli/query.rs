@@ -14,7 +14,9 @@ use super::output::Output;
 /// Runs the program larder-query, which must lie beside this one or on the PATH. Build it with:
 /// cargo build --release -p larder-query
 #[derive(Debug, Args)]
-#[command(after_help = "Example: larder query --lake out/lake \"SELECT sku, count FROM inventory ORDER BY count DESC\"")]
+#[command(
+    after_help = "Example: larder query --lake out/lake \"SELECT sku, count FROM inventory ORDER BY count DESC\""
+)]
 pub(super) struct Query {
     /// The lake's folder
     #[arg(long)]
@@ -28,7 +30,8 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn run(self, output: &Output) -> ExitCode {
-        let beside = std::env::current_exe().ok().map(|me| me.with_file_name("larder-query")).filter(|path| path.exists());
+        let beside =
+            std::env::current_exe().ok().map(|me| me.with_file_name("larder-query")).filter(|path| path.exists());
         let program = beside.unwrap_or_else(|| "larder-query".into());
         let mut command = Command::new(&program);
         command.arg("--lake").arg(self.lake).arg(self.sql);

@@ -153,9 +153,10 @@ impl Replay {
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
         let bar = output.progress("replaying", bytes, "bytes");
-        let counts = larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
-            bar.set_position(bytes);
-        })?;
+        let counts =
+            larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
+                bar.set_position(bytes);
+            })?;
         bar.finish_and_clear();
         Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64() })
     }

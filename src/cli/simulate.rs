@@ -33,12 +33,8 @@ impl Simulate {
     }
 
     pub(super) fn simulate(&self, output: &Output) -> anyhow::Result<Summary> {
-        let options = Options {
-            appliances: self.appliances,
-            days: self.days,
-            seed: self.seed,
-            output: self.output.clone(),
-        };
+        let options =
+            Options { appliances: self.appliances, days: self.days, seed: self.seed, output: self.output.clone() };
         let bar = output.progress("simulating", u64::from(self.appliances) * u64::from(self.days), "days");
         let summary = simulate(&options, &|days| bar.inc(days))?;
         bar.finish_and_clear();

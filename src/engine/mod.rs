@@ -5,7 +5,7 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference.
 
-mod ledger;
+mod intake;
 mod replay;
 mod views;
 mod workers;
@@ -27,7 +27,7 @@ use crate::{
     feeds::{Entry, Event, FeedError, Truth},
     lake::{Lake, LakeError},
 };
-use ledger::{Ledger, Replaced};
+use intake::{Intake, Replaced};
 use workers::Workers;
 
 /// Why the engine cannot go on.
@@ -99,7 +99,7 @@ pub struct Engine {
     lake: Lake,
     names: Names,
     eyes: Eyes,
-    ledger: Ledger,
+    intake: Intake,
     workers: Workers,
     /// The lake's epoch of the workers' epoch 0.
     first_epoch: u64,
@@ -119,10 +119,10 @@ impl Engine {
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
     pub fn open(lake: Lake, mut names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
         let mut workers = Workers::start(workers)?;
-        let mut ledger = Ledger::default();
+        let mut intake = Intake::default();
         let mut batch = Batch::default();
         for reading in lake.read::<Reading>(&mut names)? {
-            ledger.reading(&reading);
+            intake.reading(&reading);
             batch.readings.push((reading, 1));
         }
         for frame in lake.read_frames(&mut names)? {
@@ -131,22 +131,22 @@ impl Engine {
                 let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
                 return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
             }
-            ledger.frame(frame.key);
+            intake.frame(frame.key);
             batch.frames.push((frame.without_embeddings(), 1));
         }
         for movement in lake.read::<DeclaredMovement>(&mut names)? {
-            ledger.declared(&movement);
+            intake.declared(&movement);
             batch.declared.push((movement, 1));
         }
         for letter in lake.read::<DeadLetter>(&mut names)? {
-            ledger.dead_letter(&letter);
+            intake.dead_letter(&letter);
         }
         for product in lake.read::<Product>(&mut names)? {
-            ledger.product(&product);
+            intake.product(&product);
             batch.products.push((product, 1));
         }
         for appliance in lake.read::<Appliance>(&mut names)? {
-            ledger.appliance(&appliance);
+            intake.appliance(&appliance);
             batch.appliances.push((appliance, 1));
         }
         batch.reviews = lake.read::<Review>(&mut names)?.into_iter().map(|review| (review, 1)).collect();
@@ -159,7 +159,7 @@ impl Engine {
             lake,
             names,
             eyes,
-            ledger,
+            intake,
             workers,
             first_epoch,
             batch: Batch::default(),
@@ -182,7 +182,7 @@ impl Engine {
     pub fn take_catalogue(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         for entry in catalogue.products() {
             let product = entry.product(&mut self.names)?;
-            let replaced = self.ledger.put_product(&product);
+            let replaced = self.intake.put_product(&product);
             replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products);
         }
         Ok(())
@@ -199,7 +199,7 @@ impl Engine {
         let new = match entry {
             Ok(Event::Frame(frame)) => self.take_frame(position, frame),
             Ok(Event::Declared(movement)) => {
-                let new = self.ledger.declared(&movement);
+                let new = self.intake.declared(&movement);
                 if new {
                     self.counts.declared += 1;
                     self.uncommitted.declared.push(movement.clone());
@@ -209,7 +209,7 @@ impl Engine {
             }
             Ok(Event::Product(product)) => self.take_product(product),
             Ok(Event::Appliance(appliance)) => {
-                let replaced = self.ledger.appliance(&appliance);
+                let replaced = self.intake.appliance(&appliance);
                 replace(replaced, appliance, &mut self.batch.appliances, &mut self.uncommitted.appliances)
             }
             Ok(Event::Truth(Truth { .. })) => true,
@@ -219,7 +219,7 @@ impl Engine {
     }
 
     fn take_product(&mut self, product: Product) -> bool {
-        let replaced = self.ledger.product(&product);
+        let replaced = self.intake.product(&product);
         replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products)
     }
 
@@ -228,7 +228,7 @@ impl Engine {
         match &frame.payload {
             Payload::Reading(value) => {
                 let reading = Reading { appliance, sensor, modality, time, sequence, value: *value };
-                let new = self.ledger.reading(&reading);
+                let new = self.intake.reading(&reading);
                 if new {
                     self.counts.readings += 1;
                     self.uncommitted.readings.push(reading);
@@ -238,7 +238,7 @@ impl Engine {
             }
             Payload::Image(image) => {
                 let key = FrameKey { appliance, sensor, time, hash: image.digest() };
-                let new = self.ledger.frame(key);
+                let new = self.intake.frame(key);
                 if new {
                     self.images.push((position, frame));
                 }
@@ -248,7 +248,7 @@ impl Engine {
     }
 
     fn take_dead_letter(&mut self, letter: DeadLetter) -> bool {
-        let new = self.ledger.dead_letter(&letter);
+        let new = self.intake.dead_letter(&letter);
         if new {
             self.counts.dead_letters += 1;
             tracing::warn!("{letter}");

@@ -6,19 +6,18 @@ use crate::{
     ProductId, Reason, Time, Truth,
 };
 
-/// The time from which an appliance is known, and its record; thresholds that it does not state are the defaults.
+/// The record of an appliance; thresholds that it does not state are the defaults.
 ///
 /// # Errors
 /// `Malformed` without id, household or time; `BadValue` for a threshold above one; `BadTime`; a collision of names.
-pub fn decode_appliance(message: &v1::Appliance, names: &mut Names) -> Result<(Time, Appliance), WireError> {
-    let time = decode_time(message.timestamp.as_ref())?;
+pub fn decode_appliance(message: &v1::Appliance, names: &mut Names) -> Result<Appliance, WireError> {
     let known = Appliance::new(
         ApplianceId(names.intern(present("appliance id", &message.id)?)?),
         HouseholdId(names.intern(present("household", &message.household)?)?),
         names.intern(&message.kind)?,
     );
-    let appliance = Appliance {
-        as_of: time,
+    Ok(Appliance {
+        as_of: decode_time(message.timestamp.as_ref())?,
         region: names.intern(&message.region)?,
         model: names.intern(&message.model)?,
         time_zone: names.intern(&message.time_zone)?,
@@ -26,14 +25,13 @@ pub fn decode_appliance(message: &v1::Appliance, names: &mut Names) -> Result<(T
         review_below: share(message.review_below_ppm.unwrap_or(known.review_below))?,
         min_households: message.min_households.unwrap_or(known.min_households),
         ..known
-    };
-    Ok((time, appliance))
+    })
 }
 
-/// The message of an appliance, known from `time` on.
-pub fn encode_appliance(time: Time, appliance: &Appliance, names: &Names) -> v1::Appliance {
+/// The message of an appliance.
+pub fn encode_appliance(appliance: &Appliance, names: &Names) -> v1::Appliance {
     v1::Appliance {
-        timestamp: Some(encode_time(time)),
+        timestamp: Some(encode_time(appliance.as_of)),
         id: names.text(appliance.id.0).to_owned(),
         household: names.text(appliance.household.0).to_owned(),
         region: names.text(appliance.region).to_owned(),
@@ -46,32 +44,30 @@ pub fn encode_appliance(time: Time, appliance: &Appliance, names: &Names) -> v1:
     }
 }
 
-/// The time from which a product is known, and its record.
+/// The record of a product.
 ///
 /// # Errors
 /// `Malformed` without SKU or time; `BadValue` for a weight that no package has; `BadTime`; a collision of names.
-pub fn decode_product(message: &v1::Product, names: &mut Names) -> Result<(Time, Product), WireError> {
-    let time = decode_time(message.timestamp.as_ref())?;
+pub fn decode_product(message: &v1::Product, names: &mut Names) -> Result<Product, WireError> {
     let package_mg = decode_value(Modality::Weight, message.package_grams)?;
     if package_mg < 0 {
         return Err(Refused::new(DeadReason::BadValue, format!("a package of {package_mg} mg")).into());
     }
-    let product = Product {
+    Ok(Product {
         id: ProductId(names.intern(present("sku", &message.sku)?)?),
-        as_of: time,
+        as_of: decode_time(message.timestamp.as_ref())?,
         name: names.intern(&message.name)?,
         category: names.intern(&message.category)?,
         brand: names.intern(&message.brand)?,
         package_mg,
         shelf_life_days: message.shelf_life_days,
-    };
-    Ok((time, product))
+    })
 }
 
-/// The message of a product, known from `time` on.
-pub fn encode_product(time: Time, product: &Product, names: &Names) -> v1::Product {
+/// The message of a product.
+pub fn encode_product(product: &Product, names: &Names) -> v1::Product {
     v1::Product {
-        timestamp: Some(encode_time(time)),
+        timestamp: Some(encode_time(product.as_of)),
         sku: names.text(product.id.0).to_owned(),
         name: names.text(product.name).to_owned(),
         category: names.text(product.category).to_owned(),

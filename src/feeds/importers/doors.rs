@@ -59,7 +59,7 @@ impl Importer for Doors {
             return Err(ImportError::nothing(source, "no event of the sensors asked for"));
         };
         for appliance in &appliances {
-            import.appliance(first.time, appliance)?;
+            import.appliance(&Appliance { as_of: first.time, ..appliance.clone() })?;
         }
         import.progress().total(swings.len() as u64);
         for Swing { time, sequence, channel, .. } in swings {

@@ -233,18 +233,18 @@ impl Import<'_> {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn appliance(&mut self, time: Time, appliance: &Appliance) -> Result<(), WriteError> {
+    pub fn appliance(&mut self, appliance: &Appliance) -> Result<(), WriteError> {
         self.report.appliances += 1;
-        self.out.appliance(time, appliance, &self.names)
+        self.out.appliance(appliance, &self.names)
     }
 
     /// Writes a product.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn product(&mut self, time: Time, product: &Product) -> Result<(), WriteError> {
+    pub fn product(&mut self, product: &Product) -> Result<(), WriteError> {
         self.report.products += 1;
-        self.out.product(time, product, &self.names)
+        self.out.product(product, &self.names)
     }
 
     /// Writes what was truly there.

@@ -90,9 +90,9 @@ impl Power {
         let id = ApplianceId(names.intern(&name)?);
         let household = HouseholdId(names.intern(&self.household)?);
         let known = Appliance::new(id, household, names.intern(&device.kind)?);
-        let appliance =
-            Appliance { region: names.intern(&self.region)?, time_zone: names.intern(&self.time_zone)?, ..known };
-        import.appliance(first, &appliance)?;
+        let (region, time_zone) = (names.intern(&self.region)?, names.intern(&self.time_zone)?);
+        let appliance = Appliance { as_of: first, region, time_zone, ..known };
+        import.appliance(&appliance)?;
         Ok(import.channel(&name, "plug", Modality::Power)?)
     }
 }

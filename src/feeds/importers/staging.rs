@@ -44,8 +44,9 @@ impl Staging {
         let id = ApplianceId(names.intern(&self.appliance)?);
         let household = HouseholdId(names.intern(&self.household)?);
         let known = Appliance::new(id, household, names.intern(&self.kind)?);
-        let appliance = Appliance { region: names.intern(&self.region)?, ..known };
-        import.appliance(self.start.plus(-Time::SECOND), &appliance)?;
+        let as_of = self.start.plus(-Time::SECOND);
+        let appliance = Appliance { as_of, region: names.intern(&self.region)?, ..known };
+        import.appliance(&appliance)?;
         let door = import.channel(&self.appliance, "door", Modality::Door)?;
         Ok(Stage { appliance: id, door, start: self.start, interval: self.interval.max(3 * Time::SECOND) })
     }

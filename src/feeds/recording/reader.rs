@@ -123,11 +123,11 @@ impl Recording {
             }
             Some(Meaning::Appliance) => {
                 let message = v1::Appliance::decode(bytes).map_err(Refused::from)?;
-                Ok(Event::Appliance(wire::decode_appliance(&message, names)?.1))
+                Ok(Event::Appliance(wire::decode_appliance(&message, names)?))
             }
             Some(Meaning::Product) => {
                 let message = v1::Product::decode(bytes).map_err(Refused::from)?;
-                Ok(Event::Product(wire::decode_product(&message, names)?.1))
+                Ok(Event::Product(wire::decode_product(&message, names)?))
             }
             Some(Meaning::Declared(appliance)) => {
                 let message = v1::DeclaredMovement::decode(bytes).map_err(Refused::from)?;

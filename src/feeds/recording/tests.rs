@@ -39,6 +39,7 @@ fn write_sample(path: &Path, readings: u32) -> Vec<Event> {
     let mut names = Names::default();
     let mut name = |text: &str| names.intern(text).unwrap();
     let appliance = Appliance {
+        as_of: at(0),
         region: name("north"),
         model: name("KG39"),
         time_zone: name("Europe/Berlin"),
@@ -49,6 +50,7 @@ fn write_sample(path: &Path, readings: u32) -> Vec<Event> {
     };
     let product = Product {
         id: ProductId(name("4000-1")),
+        as_of: at(0),
         name: name("milk 1 l"),
         category: name("dairy/milk"),
         brand: name("Weide"),
@@ -80,8 +82,8 @@ fn write_sample(path: &Path, readings: u32) -> Vec<Event> {
 
     let mut out = RecordingWriter::create(path).unwrap();
     let mut expected = Vec::new();
-    out.appliance(at(0), &appliance, &names).unwrap();
-    out.product(at(0), &product, &names).unwrap();
+    out.appliance(&appliance, &names).unwrap();
+    out.product(&product, &names).unwrap();
     out.declared(&declared, &names).unwrap();
     out.truth(&truth, &names).unwrap();
     expected.extend([
@@ -172,7 +174,7 @@ fn nothing_is_written_that_no_reader_takes_in() {
     assert!(out.image(door, at(0), 0, &Image { data: Bytes::from_static(b"x"), ..empty }).is_err());
     assert!(out.channel("", "door", Modality::Door).is_err());
     let unnamed = Appliance::new(ApplianceId::of("a"), HouseholdId::of("b"), larder_records::Name::of("c"));
-    assert!(matches!(out.appliance(at(0), &unnamed, &Names::default()), Err(WriteError::Unnamed(_))));
+    assert!(matches!(out.appliance(&unnamed, &Names::default()), Err(WriteError::Unnamed(_))));
 }
 
 /// An MCAP file of other producers: channels with these schemas and messages.

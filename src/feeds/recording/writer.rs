@@ -50,7 +50,7 @@ pub enum WriteError {
 pub struct ChannelId(usize);
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
     /// Messages of all channels.
     pub messages: u64,
@@ -172,28 +172,28 @@ impl RecordingWriter {
         Ok(())
     }
 
-    /// Writes an appliance, known from `time` on.
+    /// Writes an appliance.
     ///
     /// # Errors
     /// [`WriteError`], also where `names` lacks its texts.
-    pub fn appliance(&mut self, time: Time, appliance: &Appliance, names: &Names) -> Result<(), WriteError> {
+    pub fn appliance(&mut self, appliance: &Appliance, names: &Names) -> Result<(), WriteError> {
         for name in [appliance.household.0, appliance.region, appliance.kind, appliance.model, appliance.time_zone] {
             known(names, name)?;
         }
         let id = self.other_channel(Schema::Appliance, Some(appliance.id), names)?;
-        self.write(id, time, 0, &wire::encode_appliance(time, appliance, names))
+        self.write(id, appliance.as_of, 0, &wire::encode_appliance(appliance, names))
     }
 
-    /// Writes a product, known from `time` on.
+    /// Writes a product.
     ///
     /// # Errors
     /// [`WriteError`], also where `names` lacks its texts.
-    pub fn product(&mut self, time: Time, product: &Product, names: &Names) -> Result<(), WriteError> {
+    pub fn product(&mut self, product: &Product, names: &Names) -> Result<(), WriteError> {
         for name in [product.id.0, product.name, product.category, product.brand] {
             known(names, name)?;
         }
         let id = self.other_channel(Schema::Product, None, names)?;
-        self.write(id, time, 0, &wire::encode_product(time, product, names))
+        self.write(id, product.as_of, 0, &wire::encode_product(product, names))
     }
 
     /// Writes a declared movement.

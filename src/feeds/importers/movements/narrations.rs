@@ -154,7 +154,7 @@ impl Narrations {
             let id = ApplianceId(names.intern(&format!("{participant}/fridge"))?);
             let known = Appliance::new(id, HouseholdId(names.intern(participant)?), names.intern("fridge")?);
             let (region, time_zone) = (names.intern(&self.region)?, names.intern(&self.time_zone)?);
-            import.appliance(first, &Appliance { region, time_zone, ..known })?;
+            import.appliance(&Appliance { as_of: first, region, time_zone, ..known })?;
         }
         Ok(())
     }
@@ -285,10 +285,8 @@ fn write_products(
         let name = names.intern(&noun)?;
         let category = names.intern(classes.get(&class).map_or("", String::as_str))?;
         let brand = Name::default();
-        import.product(
-            first,
-            &Product { id: ProductId(name), name, category, brand, package_mg: 0, shelf_life_days: 0 },
-        )?;
+        let id = ProductId(name);
+        import.product(&Product { id, as_of: first, name, category, brand, package_mg: 0, shelf_life_days: 0 })?;
     }
     Ok(())
 }

@@ -151,9 +151,9 @@ impl Receipts {
             let names = &mut import.names;
             let id = ApplianceId(names.intern(&format!("{household}/pantry"))?);
             let known = Appliance::new(id, HouseholdId(names.intern(household)?), names.intern("pantry")?);
-            let appliance =
-                Appliance { region: names.intern(region)?, time_zone: names.intern(&self.time_zone)?, ..known };
-            import.appliance(first, &appliance)?;
+            let (region, time_zone) = (names.intern(region)?, names.intern(&self.time_zone)?);
+            let appliance = Appliance { as_of: first, region, time_zone, ..known };
+            import.appliance(&appliance)?;
             appliances.insert(household.clone(), id);
         }
         Ok(appliances)
@@ -185,13 +185,14 @@ fn write_products(
         let names = &mut import.names;
         let product = Product {
             id: ProductId(names.intern(&line.product_id)?),
+            as_of: first,
             name: names.intern(&name)?,
             category: names.intern(&category.join("/"))?,
             brand: names.intern(&line.brand)?,
             package_mg: package_milligrams(&line.package_size),
             shelf_life_days: 0,
         };
-        import.product(first, &product)?;
+        import.product(&product)?;
         Ok(())
     })?;
     for product in wanted {

@@ -12,7 +12,7 @@ use larder_records::{
 
 /// The inputs taken in so far, by identity.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Intake {
     readings: HashMap<(ApplianceId, SensorId, Modality), BTreeMap<i64, Vec<ReadingKey>>>,
     frames: HashSet<FrameKey>,
     declared: HashSet<DeclaredMovement>,
@@ -33,7 +33,7 @@ pub enum Replaced<R> {
     Yes(Option<R>),
 }
 
-impl Ledger {
+impl Intake {
     /// Whether `reading` is new. Costs 24 bytes a reading kept, and constant time where readings come nearly in order.
     pub fn reading(&mut self, reading: &Reading) -> bool {
         let key = (reading.time, reading.sequence, reading.value);
@@ -83,7 +83,7 @@ impl Ledger {
         }
     }
 
-    /// Takes in an appliance record, as [`Ledger::product`] does.
+    /// Takes in an appliance record, as [`Intake::product`] does.
     pub fn appliance(&mut self, appliance: &Appliance) -> Replaced<Appliance> {
         replace(&mut self.appliances, appliance.id, appliance, |a| a.as_of)
     }
@@ -128,10 +128,10 @@ mod tests {
     proptest! {
         #[test]
         fn each_reading_is_new_once_in_whatever_order(times in prop::collection::vec((0..20i64, 0..2i64), 0..200)) {
-            let (mut ledger, mut oracle) = (Ledger::default(), HashSet::new());
+            let (mut intake, mut oracle) = (Intake::default(), HashSet::new());
             for (time, value) in times {
                 let reading = reading(time * Time::HOUR / 4, value);
-                prop_assert_eq!(ledger.reading(&reading), oracle.insert(reading));
+                prop_assert_eq!(intake.reading(&reading), oracle.insert(reading));
             }
         }
 
@@ -148,10 +148,10 @@ mod tests {
                 package_mg: grams,
                 shelf_life_days: 7,
             };
-            let mut ledger = Ledger::default();
+            let mut intake = Intake::default();
             let mut holds = None;
             for record in &records {
-                match ledger.product(&product(*record)) {
+                match intake.product(&product(*record)) {
                     Replaced::No => {}
                     Replaced::Yes(old) => {
                         prop_assert_eq!(&old, &holds);
