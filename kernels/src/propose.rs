@@ -42,6 +42,11 @@ pub struct Proposal {
     pub mass: u32,
 }
 
+/// The sum of the change in a box, no pixel counting for more than [`SURE_CHANGE`].
+pub fn mass(change: &ImageGrey8, bounds: BoundingBox) -> u32 {
+    change.rows_in(bounds).flatten().map(|&at| u32::from(at.min(SURE_CHANGE))).sum()
+}
+
 /// Reused buffers of [`propose`].
 #[derive(Clone, Debug, Default)]
 pub struct ProposeScratch {
@@ -85,9 +90,8 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
                     }
                     let changed: u64 = scratch.changed.rows_in(bounds).flatten().map(|&pixel| u64::from(pixel)).sum();
                     let filled = (changed * u64::from(PPM) / area.max(1)) as Ppm;
-                    let mass = change.rows_in(bounds).flatten().map(|&at| u32::from(at.min(SURE_CHANGE))).sum();
                     if filled >= params.min_filled {
-                        found.push(Proposal { bounds, filled, mass });
+                        found.push(Proposal { bounds, filled, mass: mass(change, bounds) });
                     }
                 }
             }

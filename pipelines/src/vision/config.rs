@@ -4,13 +4,15 @@ use larder_kernels::decode::DecodeLimits;
 use larder_records::Ppm;
 use serde::{Deserialize, Serialize};
 
+use super::models::{DetectorConfig, EmbeddingConfig};
+
 /// All parameters of vision. Every one of them is part of the fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VisionConfig {
     /// Larger pictures are refused, in pixels.
     pub max_pixels: u64,
-    /// Of two boxes that overlap by more (intersection over union), the weaker goes.
+    /// Of two boxes of a detection network that overlap by more (intersection over union), the weaker goes.
     pub max_iou: Ppm,
     /// A picture shows the scene where its correlation with it is at least this.
     pub min_correlation: Ppm,
@@ -29,6 +31,12 @@ pub struct VisionConfig {
     pub min_area: Ppm,
     /// The largest part of the picture that an object's box fills.
     pub max_area: Ppm,
+    /// The similarity to a product that anything may have by chance: it scores a half.
+    pub chance: Ppm,
+    /// A network that finds boxes, beside the change detector; none by default.
+    pub detector: Option<DetectorConfig>,
+    /// A network that describes boxes, in place of the built-in descriptor; none by default.
+    pub embedding: Option<EmbeddingConfig>,
 }
 
 impl Default for VisionConfig {
@@ -43,6 +51,9 @@ impl Default for VisionConfig {
             grey_change: 30,
             min_area: 1_000,
             max_area: 150_000,
+            chance: 800_000,
+            detector: None,
+            embedding: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use larder_kernels::{
     describe::Surroundings,
     lighting::GainMap,
     opponent::OpponentImage,
-    propose::{Proposal, ProposeParams, ProposeScratch, propose},
+    propose::{Proposal, ProposeParams, ProposeScratch, SURE_CHANGE, mass, propose},
 };
 use larder_records::BoundingBox;
 
@@ -86,12 +86,30 @@ impl DetectScratch {
         Surroundings { gains: &self.gains, change: self.map.is_some().then_some((&self.change, self.factor)) }
     }
 
+    /// How much changed in a box of the colour picture; as if all did where it shows no view.
+    pub(super) fn mass(&self, bounds: BoundingBox) -> u32 {
+        let factor = self.factor.max(1);
+        let reduce = |at: u16| (usize::from(at) / factor) as u16;
+        let small = BoundingBox {
+            left: reduce(bounds.left),
+            top: reduce(bounds.top),
+            right: reduce(bounds.right),
+            bottom: reduce(bounds.bottom),
+        };
+        if self.map.is_some() {
+            mass(&self.change, small)
+        } else {
+            u32::try_from(small.area() * u64::from(SURE_CHANGE)).unwrap_or(u32::MAX)
+        }
+    }
+
     /// Boxes of the colour picture that differ from the empty view.
     pub(super) fn changed(&mut self, config: &VisionConfig) -> Vec<Proposal> {
         if self.map.is_none() {
             return Vec::new();
         }
-        proposals(&self.change, &config.colour_thresholds, self.factor, config, &mut self.propose)
+        let params = params(&config.colour_thresholds, &[0, 1, 3], &[1, 2, 4], config);
+        proposals(&self.change, params, self.factor, &mut self.propose)
     }
 }
 
@@ -154,24 +172,20 @@ pub(super) fn changed_grey(
         return Vec::new();
     }
     grey_change(picture, empty, config.grey_change.max(1), &mut scratch.change);
-    proposals(&scratch.change, &[1], 1, config, &mut scratch.propose)
+    proposals(&scratch.change, params(&[1], &[1], &[1], config), 1, &mut scratch.propose)
 }
 
-fn proposals(
-    change: &ImageGrey8,
-    thresholds: &[u8],
-    factor: usize,
+fn params<'a>(
+    thresholds: &'a [u8],
+    closes: &'a [usize],
+    cuts: &'a [usize],
     config: &VisionConfig,
-    buffers: &mut ProposeScratch,
-) -> Vec<Proposal> {
-    let params = ProposeParams {
-        thresholds,
-        closes: &[0, 1, 3],
-        cuts: &[1, 2, 4],
-        min_filled: 300_000,
-        min_area: config.min_area,
-        max_area: config.max_area,
-    };
+) -> ProposeParams<'a> {
+    let VisionConfig { min_area, max_area, .. } = *config;
+    ProposeParams { thresholds, closes, cuts, min_filled: 300_000, min_area, max_area }
+}
+
+fn proposals(change: &ImageGrey8, params: ProposeParams, factor: usize, buffers: &mut ProposeScratch) -> Vec<Proposal> {
     let enlarge = |at: u16| u16::try_from(usize::from(at) * factor).unwrap_or(u16::MAX);
     propose(change, params, buffers)
         .into_iter()

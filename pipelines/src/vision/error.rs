@@ -9,6 +9,14 @@ pub enum VisionError {
     /// Its picture was not decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A configured network failed on it.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Network(#[from] larder_kernels::onnx::OnnxError),
+    /// A configured network gives outputs of another shape than its kind does.
+    #[cfg(feature = "onnx")]
+    #[error("the network's outputs are not of the shape that its kind gives")]
+    WrongNetwork,
     /// It carries a reading, or is of a modality without pictures.
     #[error("a {0} frame carries no picture")]
     NoPicture(Modality),
@@ -21,6 +29,8 @@ impl VisionError {
             Self::Decode(DecodeError::TooLarge { .. }) => DeadReason::TooLarge,
             Self::Decode(_) => DeadReason::BadImage,
             Self::NoPicture(_) => DeadReason::Malformed,
+            #[cfg(feature = "onnx")]
+            Self::Network(_) | Self::WrongNetwork => DeadReason::BadImage,
         }
     }
 }

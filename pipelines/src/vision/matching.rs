@@ -9,8 +9,10 @@ use super::References;
 
 /// Candidates kept of one sighting.
 const MAX_CANDIDATES: usize = 8;
-/// Bounds of the similarity to a product that things which are no object have by chance.
-const CHANCE: (Ppm, Ppm) = (800_000, 880_000);
+/// Things which are no object are taken to be no more like a product than this: one of them may be an object after all.
+const MOST_CHANCE: Ppm = 880_000;
+/// An object fills at least so much of its box; what fills less is less likely one.
+const SOLID: Ppm = 600_000;
 /// How sure it is that something is the product, when it is `like` it and `unlike` an object: the logistic function of
 /// the logarithm of their ratio, so a half where both are the same.
 fn score(like: Ppm, unlike: Ppm) -> Ppm {
@@ -30,24 +32,31 @@ fn nearest(embedding: &[i8], known: &[Vec<i8>]) -> Ppm {
 /// What similarities to each product are worth, given what no object looks like.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matcher {
+    least: Ppm,
     /// By product: the greatest similarity of anything that is no object.
     chance: BTreeMap<ProductId, Ppm>,
 }
 
 impl Matcher {
-    /// For `references`, where `negatives` are descriptors of what is no object.
-    pub(super) fn new<'a>(references: &References, negatives: impl Iterator<Item = &'a Vec<i8>> + Clone) -> Self {
+    /// For `references`, where `negatives` are descriptors of what is no object, and anything may be as like as `least`.
+    pub(super) fn new<'a>(
+        references: &References,
+        negatives: impl Iterator<Item = &'a Vec<i8>> + Clone,
+        least: Ppm,
+    ) -> Self {
         let chance = references.iter().map(|(product, known)| {
             let greatest = negatives.clone().map(|negative| nearest(negative, known)).max().unwrap_or(0);
-            (product, greatest.clamp(CHANCE.0, CHANCE.1))
+            (product, greatest.min(MOST_CHANCE).max(least))
         });
-        Self { chance: chance.collect() }
+        Self { least, chance: chance.collect() }
     }
 
-    /// The products that `embedding` is most like, best first; `negatives` are those of its own camera.
+    /// The products that `embedding` is most like, best first; `negatives` are those of its own camera. A box of which
+    /// less than usual is `filled` with change scores less.
     pub(super) fn candidates(
         &self,
         embedding: &[i8],
+        filled: Ppm,
         references: &References,
         negatives: &[Vec<i8>],
     ) -> Vec<Candidate> {
@@ -55,14 +64,25 @@ impl Matcher {
         let mut found: Vec<Candidate> = references
             .iter()
             .map(|(product, known)| {
-                let chance = self.chance.get(&product).copied().unwrap_or(CHANCE.1);
-                Candidate { product, score: score(nearest(embedding, known), unlike.max(chance)) }
+                let chance = self.chance.get(&product).copied().unwrap_or(self.least);
+                let score = score(nearest(embedding, known), unlike.max(chance));
+                let score = u64::from(score) * u64::from(filled.min(SOLID)) / u64::from(SOLID);
+                Candidate { product, score: score as Ppm }
             })
             .collect();
         found.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.product));
         found.truncate(MAX_CANDIDATES);
         found
     }
+}
+
+/// A sighting before it is chosen.
+pub(super) struct Seen {
+    pub(super) sighting: Sighting,
+    /// The part of the box that changed.
+    pub(super) filled: Ppm,
+    /// How much changed in it.
+    pub(super) mass: u32,
 }
 
 /// Two boxes show one thing where they share so much of the smaller.
@@ -87,25 +107,25 @@ fn explained(seen: &Sighting, mass: u32) -> f64 {
 }
 
 /// Whether a box is several things side by side: boxes in it that hardly overlap explain about as much together.
-fn is_several(whole: usize, all: &[(Sighting, u32)], explains: &[f64]) -> bool {
-    let bounds = all[whole].0.bounds;
+fn is_several(whole: usize, all: &[Seen], explains: &[f64]) -> bool {
+    let bounds = all[whole].sighting.bounds;
     let mut parts: Vec<usize> = (0..all.len())
         .filter(|&part| {
-            let (seen, mass) = &all[part];
+            let Seen { sighting: seen, mass, .. } = &all[part];
             bounds.overlap(seen.bounds) * 10 >= seen.bounds.area() * 9
-                && mass * 10 >= all[whole].1
-                && mass * 5 <= all[whole].1 * 4
+                && mass * 10 >= all[whole].mass
+                && mass * 5 <= all[whole].mass * 4
                 && best_score(seen) >= PPM / 2
         })
         .collect();
     parts.sort_by(|&a, &b| explains[b].total_cmp(&explains[a]).then(a.cmp(&b)));
     let mut taken: Vec<usize> = Vec::new();
     for part in parts {
-        if taken.iter().all(|&other| shared_part(all[other].0.bounds, all[part].0.bounds) < PPM / 10) {
+        if taken.iter().all(|&other| shared_part(all[other].sighting.bounds, all[part].sighting.bounds) < PPM / 10) {
             taken.push(part);
         }
     }
-    let columns = |part: usize| (all[part].0.bounds.left, all[part].0.bounds.right);
+    let columns = |part: usize| (all[part].sighting.bounds.left, all[part].sighting.bounds.right);
     let above = taken.iter().enumerate().any(|(index, &a)| {
         taken[index + 1..].iter().any(|&b| {
             let ((left, right), (other_left, other_right)) = (columns(a), columns(b));
@@ -117,15 +137,16 @@ fn is_several(whole: usize, all: &[(Sighting, u32)], explains: &[f64]) -> bool {
     taken.len() > 1 && taken.iter().map(|&part| explains[part]).sum::<f64>() >= suffices * explains[whole]
 }
 
-/// Of all boxes that show one thing, the one that explains most of what changed there. Each box comes with how much
-/// changed in it.
-pub(super) fn select(all: Vec<(Sighting, u32)>) -> Vec<Sighting> {
-    let explains: Vec<f64> = all.iter().map(|(seen, mass)| explained(seen, *mass)).collect();
+/// Of all boxes that show one thing, the one that explains most of what changed there.
+pub(super) fn select(all: Vec<Seen>) -> Vec<Sighting> {
+    let explains: Vec<f64> = all.iter().map(|seen| explained(&seen.sighting, seen.mass)).collect();
     let mut order: Vec<usize> = (0..all.len()).filter(|&index| !is_several(index, &all, &explains)).collect();
-    order.sort_by(|&a, &b| explains[b].total_cmp(&explains[a]).then_with(|| all[a].0.bounds.cmp(&all[b].0.bounds)));
+    order.sort_by(|&a, &b| {
+        explains[b].total_cmp(&explains[a]).then_with(|| all[a].sighting.bounds.cmp(&all[b].sighting.bounds))
+    });
     let mut kept: Vec<Sighting> = Vec::new();
     for index in order {
-        let seen = &all[index].0;
+        let seen = &all[index].sighting;
         if kept.iter().all(|better| shared_part(better.bounds, seen.bounds) < SAME_THING) {
             kept.push(seen.clone());
         }

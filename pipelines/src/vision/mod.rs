@@ -9,20 +9,22 @@ mod detect;
 mod error;
 mod learn;
 mod matching;
+mod models;
 mod references;
 mod scene;
 mod stages;
 
-use larder_kernels::{ImageGrey16, ImageRgb8, decode, describe, median, propose::Proposal};
-use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, Payload, Sighting};
-use matching::Matcher;
+use larder_kernels::{ImageGrey16, ImageRgb8, decode, median, propose::Proposal};
+use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, PPM, Payload, Sighting};
+
+use matching::{Matcher, Seen};
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
 pub use learn::SceneLearner;
+pub use models::{DetectorConfig, DetectorKind, EmbeddingConfig, ModelError, Models};
 pub use references::References;
 pub use scene::Scene;
-
 pub use stages::{Stage, StageTimer};
 
 /// Changes with every change of code that changes results.
@@ -64,13 +66,23 @@ impl Vision {
             &references.digest().0.to_le_bytes(),
         ]);
         let views = scene.iter().flat_map(Scene::colour_views);
-        let matcher = Matcher::new(&references, views.flat_map(|view| &view.negatives));
+        let matcher = Matcher::new(&references, views.flat_map(|view| &view.negatives), config.chance);
         Self { config, scene, references, matcher, fingerprint }
     }
 
     /// The digest of everything but the frame that results depend on.
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint
+    }
+
+    /// The scene reference, where there is one.
+    pub fn scene(&self) -> Option<&Scene> {
+        self.scene.as_ref()
+    }
+
+    /// The products that are looked for.
+    pub fn references(&self) -> &References {
+        &self.references
     }
 
     /// What is seen in `frame`.
@@ -136,26 +148,32 @@ impl Vision {
         };
         scratch.detect.lay_under(picture, view.as_slice(), &self.config);
         timer.begin(Stage::Detect);
-        let proposals = scratch.detect.changed(&self.config);
+        let changed = scratch.detect.changed(&self.config);
+        let models = self.references.models();
+        let found = models.detect(picture, &self.config)?;
         timer.begin(Stage::Describe);
         let around = scratch.detect.surroundings();
-        let mut seen: Vec<(Sighting, u32)> = proposals
-            .into_iter()
-            .map(|Proposal { bounds, filled, mass }| {
-                let embedding = describe::describe(picture, bounds, around);
-                (Sighting { detection: filled, embedding, ..empty_sighting(bounds) }, mass)
-            })
-            .collect();
+        let mut seen: Vec<Seen> = Vec::with_capacity(changed.len() + found.len());
+        for Proposal { bounds, filled, mass } in changed {
+            let embedding = models.describe(picture, bounds, around)?;
+            let sighting = Sighting { detection: filled, embedding, ..empty_sighting(bounds) };
+            seen.push(Seen { sighting, filled, mass });
+        }
+        for found in &found {
+            let embedding = models.describe(picture, found.bounds, around)?;
+            let sighting = Sighting { detection: found.score, embedding, ..empty_sighting(found.bounds) };
+            seen.push(Seen { sighting, filled: PPM, mass: scratch.detect.mass(found.bounds) });
+        }
         timer.begin(Stage::Match);
         let negatives = view.map_or(&[][..], |view| &view.negatives);
-        for (sighting, _) in &mut seen {
-            sighting.candidates = self.matcher.candidates(&sighting.embedding, &self.references, negatives);
-            for candidate in &mut sighting.candidates {
-                let solid = u64::from(sighting.detection.min(600_000));
-                candidate.score = (u64::from(candidate.score) * solid / 600_000) as u32;
-            }
+        for Seen { sighting, filled, .. } in &mut seen {
+            sighting.candidates = self.matcher.candidates(&sighting.embedding, *filled, &self.references, negatives);
         }
         result.sightings = matching::select(seen);
+        for sighting in &mut result.sightings {
+            let same = found.iter().filter(|found| found.bounds.iou(sighting.bounds) >= PPM / 2);
+            sighting.classes = same.map(|found| (found.class, found.score)).collect();
+        }
         Ok(())
     }
 

@@ -2,18 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use larder_kernels::{ImageRgb8, decode, describe};
+use larder_kernels::{ImageRgb8, decode};
 use larder_records::{BoundingBox, Digest, Image, ProductId};
 
-use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch};
+use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch, models::Models};
 
 /// The descriptors of the products' reference pictures.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct References {
+    models: Models,
     descriptors: BTreeMap<ProductId, Vec<Vec<i8>>>,
 }
 
 impl References {
+    /// No products yet, to be described by the embedding network of `models`; `default()` describes them by the built-in
+    /// descriptor.
+    pub fn with_models(models: Models) -> Self {
+        Self { models, descriptors: BTreeMap::new() }
+    }
+
+    /// The networks that the products are described by.
+    pub(super) fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// Adds a picture of `product`: the part of it inside `bounds`, or all of it. Where the picture shows a view of
     /// `scene`, light and background are told apart from the product by it, as they will be when it is looked for: give
     /// whole frames with a box rather than cuttings of them.
@@ -32,14 +44,15 @@ impl References {
         decode::decode_rgb8(picture, config.limits(), &mut decoded)?;
         let bounds = bounds.unwrap_or_else(|| decoded.bounds());
         let mut scratch = DetectScratch::default();
-        let known = self.descriptors.entry(product).or_default();
+        let mut described = Vec::new();
         if scratch.lay_under(&decoded, &scene.map(Scene::colour_views).unwrap_or_default(), config) {
-            known.push(describe::describe(&decoded, bounds, scratch.surroundings()));
-            return Ok(());
+            described.push(self.models.describe(&decoded, bounds, scratch.surroundings())?);
+        } else {
+            for apart in Apart::guesses(&decoded, bounds) {
+                described.push(self.models.describe(&decoded, bounds, apart.surroundings())?);
+            }
         }
-        for apart in Apart::guesses(&decoded, bounds) {
-            known.push(describe::describe(&decoded, bounds, apart.surroundings()));
-        }
+        self.descriptors.entry(product).or_default().extend(described);
         Ok(())
     }
 
@@ -58,9 +71,9 @@ impl References {
         self.descriptors.iter().map(|(&product, descriptors)| (product, descriptors.as_slice()))
     }
 
-    /// The digest of all of it.
+    /// The digest of all of it, the networks' files included.
     pub fn digest(&self) -> Digest {
-        let mut bytes = Vec::new();
+        let mut bytes = self.models.digest().0.to_le_bytes().to_vec();
         for (product, descriptors) in &self.descriptors {
             for descriptor in descriptors {
                 bytes.extend_from_slice(&product.0.0.to_le_bytes());
