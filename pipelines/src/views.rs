@@ -1,6 +1,6 @@
 //! From the inputs to every maintained view.
 
-use differential_dataflow::VecCollection;
+use larder_operators::{Rows, latest, ledger, levels, visits, windows};
 use larder_records::{
     Appliance, DeclaredMovement, FrameResult, Product, Reading, Review,
     views::{
@@ -9,8 +9,7 @@ use larder_records::{
     },
 };
 
-/// A collection over epochs.
-pub(crate) type Rows<'scope, R> = VecCollection<'scope, u64, R>;
+use crate::{behaviour, inventory, looks, market, review};
 
 /// What goes in. Each is a set of rows: a row counts once, however often it was delivered.
 pub struct Inputs<'scope> {
@@ -56,21 +55,34 @@ pub struct Views<'scope> {
 
 /// Maintains every view of `inputs`.
 pub fn views(inputs: Inputs<'_>) -> Views<'_> {
-    fn empty<'scope, R: Clone + 'static>(like: &Rows<'scope, Reading>) -> Rows<'scope, R> {
-        like.clone().flat_map(|_| None)
-    }
-    let like = &inputs.readings;
+    let products = latest(inputs.products.map(|product| (product.id, product)));
+    let appliances = latest(inputs.appliances.map(|appliance| (appliance.id, appliance)));
+
+    let visits = visits(inputs.readings.clone());
+    let windows = windows(visits.clone());
+    let levels = levels(windows.clone(), inputs.readings.clone());
+    let pictures = looks::pictures(windows.clone(), inputs.frames.clone(), inputs.reviews);
+    let looks = looks::looks(pictures.clone(), windows, levels, products.clone(), appliances.clone());
+    let movements = inventory::movements(looks::bridged(looks), inputs.declared);
+    let lines = ledger(movements.clone());
+
+    let readings = inputs.readings.map(|reading| (reading.appliance, reading.time));
+    let frames = inputs.frames.map(|frame| (frame.key.appliance, frame.key.time));
+    let moved = movements.clone().map(|movement| (movement.appliance, movement.time));
+    let events = readings.concatenate([frames, moved]);
+
+    let homes = behaviour::homes(appliances.clone());
     Views {
-        visits: empty(like),
-        movements: empty(like),
-        inventory: empty(like),
-        inventory_history: empty(like),
-        food_state: empty(like),
-        behaviour: empty(like),
-        behaviour_products: empty(like),
-        behaviour_pairs: empty(like),
-        market: empty(like),
-        market_pairs: empty(like),
-        review_queue: empty(like),
+        inventory: inventory::inventory(lines.clone()),
+        inventory_history: inventory::history(lines.clone()),
+        food_state: inventory::food_state(lines.clone(), events, products.clone(), appliances.clone()),
+        behaviour: behaviour::weeks(visits.clone(), movements.clone(), homes.clone()),
+        behaviour_products: behaviour::products(movements.clone(), lines.clone(), homes.clone()),
+        behaviour_pairs: behaviour::taken_together(movements.clone(), homes),
+        market: market::cells_of(movements.clone(), lines, products, appliances.clone()),
+        market_pairs: market::pairs_of(movements.clone(), appliances.clone()),
+        review_queue: review::queue(pictures, movements.clone(), appliances),
+        visits,
+        movements,
     }
 }

@@ -1,0 +1,152 @@
+//! How households use their appliances.
+
+use differential_dataflow::operators::CountTotal;
+use larder_operators::{
+    Rows,
+    calendar::{day, monday},
+    ledger::Line,
+    pairs,
+};
+use larder_records::{
+    Appliance, ApplianceId, HouseholdId, Name, ProductId, Time,
+    views::{Behaviour, Day, Movement, MovementKind, PairBehaviour, ProductBehaviour, Visit},
+};
+use serde::{Deserialize, Serialize};
+
+/// Where an appliance stands: household and time zone.
+pub(crate) fn homes<'scope>(
+    appliances: Rows<'scope, (ApplianceId, Appliance)>,
+) -> Rows<'scope, (ApplianceId, (HouseholdId, Name))> {
+    appliances.map(|(id, appliance)| (id, (appliance.household, appliance.time_zone)))
+}
+
+/// The week of an instant.
+pub(crate) fn week(time: Time, zone: Name) -> Day {
+    monday(day(time, zone))
+}
+
+/// What was moved in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) enum Go {
+    /// All of one declared group.
+    Group(Name),
+    /// All of one instant, where there is no group: of one visit, for the sensors' movements.
+    Instant(Time),
+}
+
+/// The products that went in one go, `kind` alone: `((appliance, go), (first time, smaller, greater))`.
+pub(crate) fn together<'scope>(
+    movements: Rows<'scope, Movement>,
+    kind: MovementKind,
+) -> Rows<'scope, ((ApplianceId, Go), (Time, ProductId, ProductId))> {
+    pairs(movements.flat_map(move |m| {
+        let go = if m.group == Name::default() { Go::Instant(m.time) } else { Go::Group(m.group) };
+        (m.kind == kind).then_some(((m.appliance, go), (m.time, m.product)))
+    }))
+}
+
+/// Each household's weeks.
+pub(crate) fn weeks<'scope>(
+    visits: Rows<'scope, Visit>,
+    movements: Rows<'scope, Movement>,
+    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+) -> Rows<'scope, Behaviour> {
+    let openings = visits
+        .map(|visit| (visit.appliance, (visit.opened, visit.closed)))
+        .join_map(homes.clone(), |_, &(opened, closed), &(household, zone)| {
+            let seconds = closed.map_or(0, |closed| closed.since(opened) / Time::SECOND);
+            ((household, week(opened, zone)), seconds)
+        })
+        .explode(|(cell, seconds)| [(cell, (1, seconds as isize, 0, 0))]);
+    let moved = movements
+        .flat_map(|m| {
+            let out = m.kind == MovementKind::Out;
+            (m.kind != MovementKind::Moved).then_some((m.appliance, (m.time, out, m.quantity)))
+        })
+        .join_map(homes, |_, &(time, out, quantity), &(household, zone)| {
+            ((household, week(time, zone)), (out, quantity))
+        })
+        .explode(|(cell, (out, quantity))| {
+            let quantity = quantity as isize;
+            [(cell, if out { (0, 0, 0, quantity) } else { (0, 0, quantity, 0) })]
+        });
+    openings.concat(moved).count_total().map(
+        |((household, week), (openings, open_seconds, put_in, taken_out)): (_, (isize, isize, isize, isize))| {
+            Behaviour {
+                household,
+                week,
+                openings: openings as i64,
+                open_seconds: open_seconds as i64,
+                put_in: put_in as i64,
+                taken_out: taken_out as i64,
+            }
+        },
+    )
+}
+
+/// Each household's products.
+pub(crate) fn products<'scope>(
+    movements: Rows<'scope, Movement>,
+    lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
+    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+) -> Rows<'scope, ProductBehaviour> {
+    let households = homes.map(|(appliance, (household, _))| (appliance, household));
+    let moved = movements
+        .flat_map(|m| {
+            let out = m.kind == MovementKind::Out;
+            (m.kind != MovementKind::Moved).then_some((m.appliance, (m.product, m.time, out, m.quantity)))
+        })
+        .join_map(households.clone(), |_, &(product, time, out, quantity), &household| {
+            ((household, product), (time, out, quantity))
+        });
+    let restocks = moved
+        .clone()
+        .flat_map(|(key, (time, out, _))| (!out).then_some((key, time)))
+        .reduce_named("Restocks", |_, instants, restocks| {
+            if let (Some((first, _)), Some((last, _))) = (instants.first(), instants.last()) {
+                restocks.push(((instants.len() as isize - 1, (last.since(**first) / Time::SECOND) as isize), 1));
+            }
+        })
+        .explode(|(key, (times, seconds))| [(key, ((0, 0, 0), (0, times, seconds)))]);
+    let counts = moved.explode(|(key, (_, out, quantity))| {
+        let quantity = quantity as isize;
+        [(key, (if out { (0, quantity, 0) } else { (quantity, 0, 0) }, (0, 0, 0)))]
+    });
+    let stays = lines
+        .flat_map(|((appliance, product), line)| match line {
+            Line::Stay { put_in, taken_out, quantity } => {
+                Some((appliance, (product, taken_out.since(put_in) / Time::SECOND, quantity)))
+            }
+            _ => None,
+        })
+        .join_map(households, |_, &(product, seconds, quantity), &household| {
+            ((household, product), (seconds, quantity))
+        })
+        .explode(|(key, (seconds, quantity))| {
+            [(key, ((0, 0, quantity as isize), (seconds.saturating_mul(quantity) as isize, 0, 0)))]
+        });
+    counts.concatenate([restocks, stays]).count_total().map(
+        |((household, product), ((put_in, taken_out, stays), (stay_seconds, restocks, restock_seconds)))| {
+            let [put_in, taken_out, stays, stay_seconds, restocks, restock_seconds]: [i64; 6] =
+                [put_in, taken_out, stays, stay_seconds, restocks, restock_seconds].map(|n: isize| n as i64);
+            ProductBehaviour { household, product, put_in, taken_out, stays, stay_seconds, restocks, restock_seconds }
+        },
+    )
+}
+
+/// What each household takes out together.
+pub(crate) fn taken_together<'scope>(
+    movements: Rows<'scope, Movement>,
+    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+) -> Rows<'scope, PairBehaviour> {
+    together(movements, MovementKind::Out)
+        .map(|((appliance, _), (_, first, second))| (appliance, (first, second)))
+        .join_map(homes, |_, &(first, second), &(household, _)| (household, first, second))
+        .count_total()
+        .map(|((household, first, second), together)| PairBehaviour {
+            household,
+            first,
+            second,
+            together: together as i64,
+        })
+}

@@ -1,0 +1,95 @@
+//! What moved, what each appliance holds, what it held, and how the food fares.
+
+use larder_operators::{
+    Rows, calendar::day, latest, ledger::Line, movements, newest_hours, occlusion::Bridged, or_default,
+};
+use larder_records::{
+    Appliance, ApplianceId, DeclaredMovement, Name, Product, ProductId, Time,
+    views::{Advice, FoodState, Inventory, InventoryInterval, Movement},
+};
+
+use crate::looks::LookKey;
+
+/// Minutes out of the cold from which on a food is to be looked at.
+const MAX_MINUTES_OUT: i64 = 120;
+
+/// All movements: between each look and the one before, and the declared ones.
+///
+/// Of declared movements with one id in one appliance, the greatest row holds.
+pub(crate) fn movements<'scope>(
+    looks: Rows<'scope, (LookKey, Bridged)>,
+    declared: Rows<'scope, DeclaredMovement>,
+) -> Rows<'scope, Movement> {
+    let first = looks.clone().flat_map(|(_, look)| {
+        let is_first = look.previous.is_none();
+        is_first.then(|| movements::between(None, &look)).into_iter().flatten()
+    });
+    let by_previous =
+        looks.clone().flat_map(|((appliance, sensor, _), look)| Some(((appliance, sensor, look.previous?), look)));
+    let later = looks
+        .join_map(by_previous, |_, before, after| movements::between(Some(before), after))
+        .flat_map(|movements| movements);
+    let declared = latest(declared.map(|movement| ((movement.appliance, movement.id), movement)))
+        .flat_map(|(_, movement)| movements::declared(&movement));
+    first.concatenate([later, declared])
+}
+
+/// What each appliance holds now.
+pub(crate) fn inventory<'scope>(lines: Rows<'scope, ((ApplianceId, ProductId), Line)>) -> Rows<'scope, Inventory> {
+    lines.flat_map(|((appliance, product), line)| match line {
+        Line::Now { count, since, confidence, .. } => Some(Inventory { appliance, product, count, since, confidence }),
+        _ => None,
+    })
+}
+
+/// What each appliance held when.
+pub(crate) fn history<'scope>(
+    lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
+) -> Rows<'scope, InventoryInterval> {
+    lines.flat_map(|((appliance, product), line)| match line {
+        Line::Held { from, until, count } => Some(InventoryInterval { appliance, product, from, until, count }),
+        _ => None,
+    })
+}
+
+/// How each food fares. `events` are all instants at which anything happened.
+pub(crate) fn food_state<'scope>(
+    lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
+    events: Rows<'scope, (ApplianceId, Time)>,
+    products: Rows<'scope, (ProductId, Product)>,
+    appliances: Rows<'scope, (ApplianceId, Appliance)>,
+) -> Rows<'scope, FoodState> {
+    let held = lines.flat_map(|((appliance, product), line)| match line {
+        Line::Now { count, oldest_in, minutes_out, .. } => Some((product, (appliance, count, oldest_in, minutes_out))),
+        _ => None,
+    });
+    let shelf_lives = or_default(
+        held.clone().map(|(product, _)| product),
+        products.map(|(id, product)| (id, product.shelf_life_days)),
+        0,
+    );
+    let held = held.join_map(shelf_lives, |product, &(appliance, count, oldest_in, minutes_out), shelf_life_days| {
+        (appliance, (*product, count, oldest_in, minutes_out, *shelf_life_days))
+    });
+
+    let now = newest_hours(events);
+    let zones = or_default(
+        now.clone().map(|(appliance, _)| appliance),
+        appliances.map(|(id, appliance)| (id, appliance.time_zone)),
+        Name::default(),
+    );
+    let clocks = now.join_map(zones, |appliance, now, zone| (*appliance, (*now, *zone)));
+    held.join_map(clocks, |&appliance, &(product, count, oldest_in, minutes_out, shelf_life_days), &(now, zone)| {
+        let expires = (shelf_life_days > 0)
+            .then(|| day(oldest_in, zone).saturating_add(i32::try_from(shelf_life_days).unwrap_or(i32::MAX)));
+        let today = day(now, zone);
+        let advice = match expires {
+            Some(last) if today > last => Advice::Discard,
+            _ if minutes_out > MAX_MINUTES_OUT => Advice::Check,
+            Some(last) if today >= last.saturating_sub(1) => Advice::EatSoon,
+            _ => Advice::Keep,
+        };
+        let age_hours = (now.since(oldest_in) / Time::HOUR).max(0);
+        FoodState { appliance, product, count, oldest_in, age_hours, expires, minutes_out, advice }
+    })
+}

@@ -1,0 +1,254 @@
+//! From frames to looks: what each picture that a visit left behind shows, product by product.
+
+use std::cmp::Reverse;
+
+use differential_dataflow::operators::ThresholdTotal;
+use larder_operators::{
+    Level, Levels, Rows, Window, last_frames, neighbours,
+    occlusion::{Bridged, Item, Look, bridge},
+    or_default,
+};
+use larder_records::{
+    Appliance, ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Modality, PPM, Ppm, Product,
+    ProductId, Review, ReviewVerdict, SensorId, Time,
+};
+use serde::{Deserialize, Serialize};
+
+/// Appliance, sensor, and the opening of the visit.
+pub(crate) type LookKey = (ApplianceId, SensorId, Time);
+
+/// A sighting with what decides its product.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// Its place in the frame's sightings.
+    pub(crate) index: u16,
+    pub(crate) bounds: BoundingBox,
+    pub(crate) depth_mm: Option<u16>,
+    /// The best candidate; of equal scores the smallest product id.
+    pub(crate) best: Option<Candidate>,
+    /// The score of the next best; 0 where there is none.
+    pub(crate) runner_up: Ppm,
+    /// The latest review, where there is one.
+    pub(crate) verdict: Option<ReviewVerdict>,
+}
+
+impl Seen {
+    /// The product that it may be, before any threshold.
+    fn likely(&self) -> Option<ProductId> {
+        match self.verdict {
+            Some(ReviewVerdict::Product(product)) => Some(product),
+            Some(ReviewVerdict::Reject) => None,
+            None => self.best.map(|best| best.product),
+        }
+    }
+
+    /// The product that it is taken for and how sure that is: the latest review's, which is certain; else the best
+    /// candidate's, if its score reaches `min_score`.
+    pub(crate) fn chosen(&self, min_score: Ppm) -> Option<(ProductId, Ppm)> {
+        match self.verdict {
+            Some(ReviewVerdict::Product(product)) => Some((product, PPM)),
+            Some(ReviewVerdict::Reject) => None,
+            None => self.best.filter(|best| best.score >= min_score).map(|best| (best.product, best.score)),
+        }
+    }
+}
+
+/// A frame that is a look.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Picture {
+    pub(crate) frame: FrameKey,
+    pub(crate) opened: Time,
+    width: u16,
+    height: u16,
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// What is known of one frame.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum Evidence {
+    /// It is the look of the visit that opened then.
+    Look(Time),
+    /// A vision result; of several, that of the greatest fingerprint holds.
+    Result { fingerprint: Digest, width: u16, height: u16, seen: Vec<Seen> },
+    /// A review; of several, the latest holds.
+    Review { index: u16, time: Time, verdict: ReviewVerdict },
+}
+
+/// The visible frames that are looks, with their reviews.
+pub(crate) fn pictures<'scope>(
+    windows: Rows<'scope, Window>,
+    frames: Rows<'scope, FrameResult>,
+    reviews: Rows<'scope, Review>,
+) -> Rows<'scope, Picture> {
+    let frames = frames.filter(|frame| frame.modality == Modality::Visible);
+    let looks = last_frames(windows, frames.clone().map(|frame| frame.key));
+    looks
+        .map(|(frame, opened)| (frame, Evidence::Look(opened)))
+        .concat(frames.map(|frame| {
+            let seen = frame.sightings.iter().zip(0..).map(|(sighting, index)| {
+                let mut candidates = sighting.candidates.clone();
+                candidates.sort_by_key(|candidate| (Reverse(candidate.score), candidate.product));
+                Seen {
+                    index,
+                    bounds: sighting.bounds,
+                    depth_mm: sighting.depth_mm,
+                    best: candidates.first().copied(),
+                    runner_up: candidates.get(1).map_or(0, |candidate| candidate.score),
+                    verdict: None,
+                }
+            });
+            let seen = seen.collect();
+            let FrameResult { key, fingerprint, width, height, .. } = frame;
+            (key, Evidence::Result { fingerprint, width, height, seen })
+        }))
+        .concat(reviews.map(|Review { sighting, time, verdict }| {
+            (sighting.frame, Evidence::Review { index: sighting.index, time, verdict })
+        }))
+        .reduce_named("Pictures", |frame, evidence, picture| {
+            let (mut look, mut result) = (None, None);
+            for (evidence, _) in evidence.iter().filter(|(_, count)| *count > 0) {
+                // sorted: a look before all results, those before all reviews, the latest last
+                match evidence {
+                    Evidence::Look(opened) => look = Some(*opened),
+                    Evidence::Result { width, height, seen, .. } => result = Some((*width, *height, seen.clone())),
+                    Evidence::Review { index, verdict, .. } => {
+                        let seen = result.as_mut().and_then(|(_, _, seen)| seen.get_mut(usize::from(*index)));
+                        if let Some(seen) = seen {
+                            seen.verdict = Some(*verdict);
+                        }
+                    }
+                }
+            }
+            if let (Some(opened), Some((width, height, seen))) = (look, result) {
+                picture.push((Picture { frame: *frame, opened, width, height, seen }, 1));
+            }
+        })
+        .map(|(_, picture)| picture)
+}
+
+/// What makes a look.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum Part {
+    MinScore(Ppm),
+    Package(ProductId, i64),
+    After(Level),
+    NextBefore(Level),
+    Picture(Picture),
+}
+
+/// The looks of all pictures: products chosen by the appliance's threshold, package weights and scales looked up.
+pub(crate) fn looks<'scope>(
+    pictures: Rows<'scope, Picture>,
+    windows: Rows<'scope, Window>,
+    levels: Rows<'scope, ((ApplianceId, Time), Levels)>,
+    products: Rows<'scope, (ProductId, Product)>,
+    appliances: Rows<'scope, (ApplianceId, Appliance)>,
+) -> Rows<'scope, (LookKey, Look)> {
+    let key = |picture: &Picture| (picture.frame.appliance, picture.frame.sensor, picture.opened);
+
+    let senders = pictures.clone().map(|picture| picture.frame.appliance);
+    let min_scores = appliances.map(|(id, appliance)| (id, appliance.min_score));
+    let min_scores = pictures
+        .clone()
+        .map(move |picture| (picture.frame.appliance, key(&picture)))
+        .join_map(or_default(senders, min_scores, Appliance::DEFAULT_MIN_SCORE), |_, key, min_score| {
+            (*key, Part::MinScore(*min_score))
+        });
+
+    let packages = pictures
+        .clone()
+        .flat_map(move |picture| {
+            let key = key(&picture);
+            picture.seen.into_iter().filter_map(move |seen| Some((seen.likely()?, key)))
+        })
+        .distinct_total()
+        .join_map(products.map(|(id, product)| (id, product.package_mg)), |product, key, package_mg| {
+            (*key, Part::Package(*product, *package_mg))
+        });
+
+    let next = windows.flat_map(|window| Some(((window.appliance, window.next?), window.opened)));
+    let after = levels.clone().map(|(visit, levels)| (visit, Part::After(levels.after)));
+    let next_before = next.join_map(levels, |&(appliance, _), opened, levels| {
+        ((appliance, *opened), Part::NextBefore(levels.before.clone()))
+    });
+    let scales = pictures
+        .clone()
+        .map(|picture| ((picture.frame.appliance, picture.opened), picture.frame.sensor))
+        .join_map(after.concat(next_before), |&(appliance, opened), &sensor, part| {
+            ((appliance, sensor, opened), part.clone())
+        });
+
+    pictures
+        .map(move |picture| (key(&picture), Part::Picture(picture)))
+        .concatenate([min_scores, packages, scales])
+        .reduce_named("Looks", |_, parts, look| {
+            let mut min_score = None;
+            let mut packages = Vec::new();
+            let (mut after, mut next_before) = (Level::new(), Level::new());
+            for (part, _) in parts {
+                match part {
+                    Part::MinScore(score) => min_score = Some(*score),
+                    Part::Package(product, package_mg) => packages.push((*product, *package_mg)),
+                    Part::After(level) => after.clone_from(level),
+                    Part::NextBefore(level) => next_before.clone_from(level),
+                    Part::Picture(picture) => {
+                        let Some(min_score) = min_score else { return };
+                        let items = items(picture, min_score, &packages);
+                        let (after, next_before) = (std::mem::take(&mut after), std::mem::take(&mut next_before));
+                        let Picture { frame, opened, width, height, .. } = *picture;
+                        look.push((Look { opened, frame, width, height, items, after, next_before }, 1));
+                    }
+                }
+            }
+        })
+}
+
+/// What a picture shows; what a review rejects is left out. `packages` is sorted by product.
+fn items(picture: &Picture, min_score: Ppm, packages: &[(ProductId, i64)]) -> Vec<Item> {
+    let shown = picture.seen.iter().filter(|seen| seen.verdict != Some(ReviewVerdict::Reject));
+    let mut items: Vec<Item> = shown
+        .map(|seen| {
+            let chosen = seen.chosen(min_score);
+            let product = chosen.map(|(product, _)| product);
+            let package = product.and_then(|product| packages.binary_search_by_key(&product, |p| p.0).ok());
+            Item {
+                product,
+                bounds: seen.bounds,
+                depth_mm: seen.depth_mm,
+                score: chosen.map_or(0, |(_, score)| score),
+                package_mg: package.map_or(0, |n| packages[n].1.max(0)),
+            }
+        })
+        .collect();
+    items.sort();
+    items
+}
+
+/// Each look with what it hides, by the two looks on either side of it.
+pub(crate) fn bridged(looks: Rows<'_, (LookKey, Look)>) -> Rows<'_, (LookKey, Bridged)> {
+    let openings = looks.clone().map(|((appliance, sensor, opened), _)| ((appliance, sensor), opened));
+    let steps = neighbours(openings, |opened| *opened)
+        .flat_map(|((appliance, sensor), link)| Some(((appliance, sensor, link.before?), link.after?)));
+    let back = steps.clone().map(|((appliance, sensor, before), after)| ((appliance, sensor, after), before));
+    let double_steps =
+        steps.clone().join_map(back, |&(appliance, sensor, _), &after, &before| ((appliance, sensor, before), after));
+
+    // by source: the look that sees it, and at which distance
+    fn seen_from(steps: Rows<'_, (LookKey, Time)>, distance: i8) -> Rows<'_, (LookKey, (Time, i8))> {
+        steps.flat_map(move |((appliance, sensor, before), after)| {
+            [((appliance, sensor, before), (after, -distance)), ((appliance, sensor, after), (before, distance))]
+        })
+    }
+    let itself = looks.clone().map(|(key, _)| (key, (key.2, 0)));
+    let roles = itself.concatenate([seen_from(steps, 1), seen_from(double_steps, 2)]);
+    looks
+        .join_map(roles, |&(appliance, sensor, _), look, &(target, distance)| {
+            ((appliance, sensor, target), (distance, look.clone()))
+        })
+        .reduce_named("Bridged", |_, window, out| {
+            let at = |n: i8| window.iter().find(|((distance, _), _)| *distance == n).map(|((_, look), _)| look);
+            if let Some(bridged) = bridge([-2, -1, 0, 1, 2].map(at)) {
+                out.push((bridged, 1));
+            }
+        })
+}
