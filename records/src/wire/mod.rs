@@ -11,6 +11,9 @@ mod reading;
 mod schema;
 mod time;
 
+#[cfg(test)]
+mod tests;
+
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 mod generated {
     pub mod foxglove {

@@ -103,7 +103,8 @@ pub(super) struct Container {
     index: Vec<u64>,
     /// Positions rise: the lowest that is left.
     free: u64,
-    pub(super) chunks: ChunkStatistics,
+    chunks: ChunkStatistics,
+    broke_off: bool,
 }
 
 impl Container {
@@ -127,6 +128,7 @@ impl Container {
             index: Vec::new(),
             free: 0,
             chunks: ChunkStatistics::default(),
+            broke_off: false,
         };
         container.read_summary()?;
         container.seek(0)?;
@@ -141,6 +143,16 @@ impl Container {
     /// The byte that is read next: how far the reading has come.
     pub(super) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// The chunks that were unpacked so far.
+    pub(super) fn chunks(&self) -> &ChunkStatistics {
+        &self.chunks
+    }
+
+    /// Whether the file was found to break off.
+    pub(super) fn broke_off(&self) -> bool {
+        self.broke_off
     }
 
     /// The bytes of the message that was yielded last.
@@ -399,6 +411,7 @@ impl Container {
     /// The end of what can be read, and why.
     fn end(&mut self, position: u64, detail: &str) -> Option<(u64, Raw)> {
         self.place = Where::End;
+        self.broke_off = true;
         Some((position, Raw::Fault(DeadReason::Truncated, detail.to_owned())))
     }
 

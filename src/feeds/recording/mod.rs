@@ -6,12 +6,14 @@
 //! embedded, log time and publish time are event time, and messages stand in the order in which they arrived.
 
 mod container;
+mod info;
 mod reader;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use info::{ChannelInfo, Info, info};
 pub use reader::Recording;
 pub use writer::{ChannelId, RecordingWriter, Summary, WriteError};
 

@@ -9,7 +9,7 @@ use larder_records::{
 };
 use prost::Message;
 
-use super::container::{ChannelDefinition, Container, Raw, RawMessage};
+use super::container::{ChannelDefinition, ChunkStatistics, Container, Raw, RawMessage};
 use super::{PROTOBUF, Schema, key};
 use crate::feeds::{Entry, Event, Feed, FeedError};
 
@@ -29,6 +29,9 @@ pub struct Recording {
     /// What each channel means, once it was needed.
     channels: Vec<Option<Meaning>>,
 }
+
+/// A position, the channel of a message there, and what it says.
+type Next = (u64, Option<u16>, Result<Event, Refused>);
 
 /// What the messages of a channel mean.
 #[derive(Debug, Clone)]
@@ -80,6 +83,46 @@ impl Recording {
     /// Bytes of the file.
     pub fn length(&self) -> u64 {
         self.container.length()
+    }
+
+    /// Whether the recording was found to break off.
+    pub(super) fn broke_off(&self) -> bool {
+        self.container.broke_off()
+    }
+
+    /// The chunks so far.
+    pub(super) fn chunks(&self) -> &ChunkStatistics {
+        self.container.chunks()
+    }
+
+    /// A channel as the file states it.
+    pub(super) fn channel(&self, id: u16) -> Option<&ChannelDefinition> {
+        self.container.channel(id)
+    }
+
+    /// The next message or fault: its position, its channel where it is a message, and what it says.
+    pub(super) fn next_message(&mut self, names: &mut Names) -> Result<Option<Next>, FeedError> {
+        loop {
+            let next = self.container.next();
+            let next = next.map_err(|source| FeedError::Io { path: self.path.clone(), source })?;
+            let Some((offset, raw)) = next else { return Ok(None) };
+            match raw {
+                Raw::Channel(id) => {
+                    if let Some(known) = self.channels.get_mut(usize::from(id)) {
+                        *known = None;
+                    }
+                }
+                Raw::Message(message) => {
+                    let outcome = match self.decode(&message, names) {
+                        Ok(event) => Ok(event),
+                        Err(WireError::Refused(refused)) => Err(refused),
+                        Err(WireError::Collision(collision)) => return Err(collision.into()),
+                    };
+                    return Ok(Some((offset, Some(message.channel), outcome)));
+                }
+                Raw::Fault(reason, detail) => return Ok(Some((offset, None, Err(Refused { reason, detail })))),
+            }
+        }
     }
 
     /// What a message says.
@@ -146,29 +189,11 @@ impl Recording {
 
 impl Feed for Recording {
     fn next_entry(&mut self, names: &mut Names) -> Result<Option<Entry>, FeedError> {
-        loop {
-            let next = self.container.next();
-            let next = next.map_err(|source| FeedError::Io { path: self.path.clone(), source })?;
-            let Some((offset, raw)) = next else { return Ok(None) };
-            let outcome = match raw {
-                Raw::Channel(id) => {
-                    if let Some(known) = self.channels.get_mut(usize::from(id)) {
-                        *known = None;
-                    }
-                    continue;
-                }
-                Raw::Message(message) => match self.decode(&message, names) {
-                    Ok(event) => Ok(event),
-                    Err(WireError::Refused(refused)) => Err(refused),
-                    Err(WireError::Collision(collision)) => return Err(collision.into()),
-                },
-                Raw::Fault(reason, detail) => Err(Refused { reason, detail }),
-            };
-            let position = Position { source: self.source.clone(), offset };
-            let entry =
-                outcome.map_err(|Refused { reason, detail }| DeadLetter { position: position.clone(), reason, detail });
-            return Ok(Some((position, entry)));
-        }
+        let Some((offset, _, outcome)) = self.next_message(names)? else { return Ok(None) };
+        let position = Position { source: self.source.clone(), offset };
+        let entry =
+            outcome.map_err(|Refused { reason, detail }| DeadLetter { position: position.clone(), reason, detail });
+        Ok(Some((position, entry)))
     }
 
     fn bytes_read(&self) -> u64 {

@@ -416,3 +416,59 @@ proptest! {
         prop_assert!(entries.windows(2).all(|pair| pair[0].0.offset < pair[1].0.offset));
     }
 }
+
+#[test]
+fn the_official_python_reader_sees_the_same() {
+    let python = |arguments: &[&std::ffi::OsStr]| std::process::Command::new("python3").args(arguments).output();
+    match python(&["-c".as_ref(), "import mcap, mcap_protobuf".as_ref()]) {
+        Ok(output) if output.status.success() => {}
+        _ => return eprintln!("skipped: python3 lacks mcap and mcap-protobuf-support"),
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sample.mcap");
+    let expected = write_sample(&path, 20_000);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_recording.py");
+    let output = python(&[script.as_os_str(), path.as_os_str()]).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(seen["profile"], "larder");
+    assert_eq!(seen["count"], expected.len());
+    assert_eq!(seen["doors"], serde_json::json!([true]));
+    let weights = expected.iter().filter_map(|event| match event {
+        Event::Frame(frame) if frame.modality == Modality::Weight => Some(&frame.payload),
+        _ => None,
+    });
+    let total: i64 = weights.map(|payload| if let Payload::Reading(value) = payload { *value } else { 0 }).sum();
+    assert_eq!(seen["grams"], total);
+    assert_eq!(seen["picture_bytes"], 7 + 16 + 16 + 16 + 7);
+    assert_eq!(seen["skus"], serde_json::json!([["4000-1", 1030.5]]));
+    assert_eq!(seen["seen"]["/houseA/fridge/scale larder.v1.Reading"], 20_000);
+    assert_eq!(seen["seen"]["/houseA/fridge/declared larder.v1.DeclaredMovement"], 1);
+    let metadata = serde_json::json!({"appliance": "houseA/fridge", "sensor": "scale", "modality": "weight"});
+    assert_eq!(seen["metadata"]["/houseA/fridge/scale"], metadata);
+}
+
+#[test]
+fn info_tells_what_is_in_a_recording() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sample.mcap");
+    let expected = write_sample(&path, 50_000);
+    let whole = info(&path).unwrap();
+    assert_eq!((whole.messages, whole.truncated), (expected.len() as u64, false));
+    assert!(whole.dead_letters.is_empty() && whole.first_dead_letters.is_empty());
+    assert_eq!(whole.channels.iter().map(|channel| channel.messages).sum::<u64>(), whole.messages);
+    let scale = whole.channels.iter().find(|channel| channel.topic == "/houseA/fridge/scale").unwrap();
+    assert_eq!((scale.appliance.as_deref(), scale.sensor.as_deref()), (Some("houseA/fridge"), Some("scale")));
+    assert_eq!(scale.span.as_ref().unwrap().0, "2020-09-13T12:26:40Z");
+    assert_eq!(whole.compressions, BTreeMap::from([("zstd".to_owned(), whole.chunks)]));
+    let text = whole.to_string();
+    assert!(text.contains("/houseA/fridge/scale") && text.contains("larder.v1.Truth") && !text.contains("TRUNCATED"));
+    serde_json::to_string(&whole).unwrap();
+
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let half = info(&path).unwrap();
+    assert!(half.truncated && half.messages < whole.messages);
+    assert_eq!(half.dead_letters, BTreeMap::from([("truncated", 1)]));
+    assert!(half.to_string().contains("TRUNCATED"));
+}

@@ -33,6 +33,8 @@ const FRIDGE: u32 = 10;
 /// - The appliance is `PARTICIPANT/fridge` of the household `PARTICIPANT`.
 /// - The event time is the video's date and time of day from the descriptions plus `start_timestamp`. Videos without
 ///   start at midnight of a day of their own: 2000-01-01 for the first of them by id, the next day for the second.
+///   Dates are taken as they stand (`dd/mm/yyyy` or `yyyy-mm-dd`), also where two videos of a participant overlap by
+///   them: their door readings then interleave, while a movement's group still tells its opening.
 /// - The sensor `door` opens at the start of an action that opens and closes at the start of one that closes; in
 ///   between, an action that opens closes first, in the same instant, and one that closes a closed door is left out.
 ///   A door still open when the video's actions end closes at the latest `stop_timestamp`.
@@ -194,9 +196,11 @@ fn video_starts(
     if path.is_file() {
         rows::<Description>(path, |row| {
             let read = row.columns.and_then(|video| {
-                let local = civil(&format!("{} {}", video.date, video.time), &['/', ' ', ':'], [2, 1, 0, 3, 4, 5]);
+                let text = format!("{} {}", video.date, video.time);
+                let fields = if text.contains('/') { [2, 1, 0, 3, 4, 5] } else { [0, 1, 2, 3, 4, 5] };
+                let local = civil(&text, &['/', '-', ' ', ':'], fields);
                 let time = local.and_then(|local| event_time(local, zone, Time::MIN));
-                Ok((video.video_id, time.ok_or("no date dd/mm/yyyy and time HH:MM:SS")?))
+                Ok((video.video_id, time.ok_or("no date (dd/mm/yyyy or yyyy-mm-dd) and time HH:MM:SS")?))
             });
             match read {
                 Ok((video, time)) => drop(starts.insert(video, time)),

@@ -1,0 +1,190 @@
+use proptest::prelude::*;
+use prost::Message as _;
+use prost_types::{FileDescriptorSet, Timestamp};
+
+use super::*;
+use crate::{ApplianceId, Frame, Image, ImageEncoding, Modality, Names, Payload, PixelFormat, SensorId, Time};
+
+const SCALARS: [Modality; 4] = [Modality::Weight, Modality::Door, Modality::Temperature, Modality::Power];
+
+fn modality() -> impl Strategy<Value = Modality> {
+    prop::sample::select(SCALARS.to_vec())
+}
+
+/// A value that a sensor of that modality may send.
+fn value_of(modality: Modality) -> impl Strategy<Value = i64> {
+    match modality {
+        Modality::Door => 0..=1,
+        Modality::Temperature => -273_150..=2_000_000,
+        _ => -1_000_000_000..=1_000_000_000_i64,
+    }
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    (0..Time::MAX.0).prop_map(Time)
+}
+
+proptest! {
+    #[test]
+    fn every_value_that_can_be_measured_survives_the_wire(
+        (modality, value) in modality().prop_flat_map(|m| (Just(m), value_of(m))),
+        time in time(),
+    ) {
+        let message = encode_reading(modality, time, value).unwrap();
+        prop_assert_eq!(decode_reading(&message).unwrap(), (modality, time, value));
+        prop_assert_eq!(decode_reading_bytes(&message.encode_to_vec()).unwrap(), (modality, time, value));
+    }
+
+    /// The quick way and the general way agree on every message, also those that are refused.
+    #[test]
+    fn readings_are_read_alike_both_ways(
+        seconds in prop_oneof![0..8_000_000_000_i64, any::<i64>()],
+        nanos in prop_oneof![0..1_000_000_000_i32, any::<i32>()],
+        timed in prop::bool::weighted(0.9),
+        value in prop_oneof![
+            Just(None),
+            any::<bool>().prop_map(|open| Some(v1::reading::Value::DoorOpen(open))),
+            any::<f64>().prop_map(|x| Some(v1::reading::Value::Grams(x))),
+            (-1e6..1e6).prop_map(|x| Some(v1::reading::Value::Watts(x))),
+            (-300.0..2100.0).prop_map(|x| Some(v1::reading::Value::Celsius(x))),
+        ],
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        more in prop::collection::vec(any::<u8>(), 0..4),
+    ) {
+        let message = v1::Reading { timestamp: timed.then_some(Timestamp { seconds, nanos }), value };
+        let mut bytes = message.encode_to_vec();
+        for (place, change) in &changes {
+            if !bytes.is_empty() {
+                let place = place.index(bytes.len());
+                bytes[place] ^= change;
+            }
+        }
+        if changes.len() == 1 {
+            bytes.extend(&more);
+        }
+        let general = v1::Reading::decode(bytes.as_slice()).map_err(Refused::from).and_then(|m| decode_reading(&m));
+        let quick = decode_reading_bytes(&bytes);
+        // Of several faults either may be told first.
+        prop_assert_eq!(general.as_ref().ok(), quick.as_ref().ok(), "{:?} {:?}", general, quick);
+    }
+
+    #[test]
+    fn raw_pictures_pass_where_their_rows_add_up(
+        width in 1..40_u32, height in 1..40_u32, padding in 0..3_u32, off in -1..=1_i64, grey in any::<bool>(),
+    ) {
+        let pixel = if grey { PixelFormat::Grey16 } else { PixelFormat::Bgr8 };
+        let step = width * pixel.bytes() + padding;
+        let data = vec![0; usize::try_from(i64::from(step * height) + off).unwrap()];
+        let image = Image { encoding: ImageEncoding::Raw { width, height, step, pixel }, data: data.into() };
+        let message = encode_raw(Time(7), "a/b", &image).unwrap();
+        let decoded = decode_raw(message);
+        prop_assert_eq!(decoded.is_ok(), off == 0);
+        if let Ok(decoded) = decoded {
+            prop_assert_eq!(decoded, (Time(7), image));
+        }
+    }
+
+    #[test]
+    fn absurd_sizes_of_raw_pictures_are_refused_without_overflow(
+        width in any::<u32>(), height in any::<u32>(), step in any::<u32>(),
+    ) {
+        let message = foxglove::RawImage {
+            timestamp: Some(Timestamp::default()), frame_id: String::new(), width, height, step,
+            encoding: "rgb8".to_owned(), data: vec![0; 5].into(),
+        };
+        let fits = u64::from(step) * u64::from(height) == 5 && u64::from(width) * 3 <= u64::from(step);
+        prop_assert_eq!(decode_raw(message).is_ok(), fits);
+    }
+}
+
+#[test]
+fn values_beyond_what_can_be_measured_are_refused_at_the_limit() {
+    let bad = |modality, value| decode_value(modality, value).map_err(|refused| refused.reason);
+    assert_eq!(bad(Modality::Weight, 1e6), Ok(1_000_000_000));
+    assert_eq!(bad(Modality::Weight, 1e6 + 0.001), Err(DeadReason::BadValue));
+    assert_eq!(bad(Modality::Temperature, -273.15), Ok(-273_150));
+    assert_eq!(bad(Modality::Temperature, -273.151), Err(DeadReason::BadValue));
+    assert_eq!(bad(Modality::Temperature, 2000.001), Err(DeadReason::BadValue));
+    assert_eq!(bad(Modality::Power, -1e6 - 0.001), Err(DeadReason::BadValue));
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN] {
+        assert_eq!(bad(Modality::Power, value), Err(DeadReason::BadValue));
+    }
+    assert_eq!(bad(Modality::Visible, 1.0), Err(DeadReason::Malformed));
+}
+
+#[test]
+fn frames_survive_the_wire_and_must_agree_with_their_modality() {
+    let mut names = Names::default();
+    let frame = |modality, payload, names: &mut Names| Frame {
+        appliance: ApplianceId(names.intern("home/fridge").unwrap()),
+        sensor: SensorId(names.intern("top").unwrap()),
+        modality,
+        time: Time(5),
+        sequence: 9,
+        payload,
+    };
+    let jpeg = Payload::Image(Image { encoding: ImageEncoding::Jpeg, data: vec![1].into() });
+    let raw = ImageEncoding::Raw { width: 1, height: 1, step: 2, pixel: PixelFormat::Grey16 };
+    let raw = Payload::Image(Image { encoding: raw, data: vec![1, 2].into() });
+    for (modality, payload) in
+        [(Modality::Weight, Payload::Reading(-5)), (Modality::Visible, jpeg), (Modality::Infrared, raw.clone())]
+    {
+        let frame = frame(modality, payload, &mut names);
+        let mut message = encode_frame(&frame, &names).unwrap();
+        assert_eq!(decode_frame(message.clone(), &mut names).unwrap(), frame);
+        let wrong = if modality == Modality::Weight { v1::Modality::Power } else { v1::Modality::Door };
+        message.modality = wrong.into();
+        assert!(decode_frame(message.clone(), &mut names).is_err());
+        message.modality = 99;
+        assert!(decode_frame(message.clone(), &mut names).is_err());
+        message.sensor.clear();
+        message.modality = 0;
+        assert!(decode_frame(message, &mut names).is_err());
+    }
+    let mut unstated = encode_frame(&frame(Modality::Depth, raw, &mut names), &names).unwrap();
+    unstated.modality = 0;
+    assert_eq!(decode_frame(unstated.clone(), &mut names).unwrap().modality, Modality::Depth);
+    unstated.payload = None;
+    assert!(decode_frame(unstated, &mut names).is_err());
+}
+
+#[test]
+fn an_appliance_that_states_no_thresholds_has_the_defaults() {
+    let message = v1::Appliance {
+        timestamp: Some(Timestamp::default()),
+        id: "a".to_owned(),
+        household: "h".to_owned(),
+        ..v1::Appliance::default()
+    };
+    let (_, appliance) = decode_appliance(&message, &mut Names::default()).unwrap();
+    assert_eq!((appliance.min_score, appliance.review_below, appliance.min_households), (500_000, 800_000, 5));
+    let over = v1::Appliance { min_score_ppm: Some(1_000_001), ..message.clone() };
+    assert!(decode_appliance(&over, &mut Names::default()).is_err());
+    let nobody = v1::Appliance { household: String::new(), ..message };
+    assert!(decode_appliance(&nobody, &mut Names::default()).is_err());
+}
+
+#[test]
+fn boxes_out_of_order_or_range_are_refused() {
+    let truth = |numbers: &[u32]| {
+        let item = v1::truth::Item { sku: "milk".to_owned(), count: 1, r#box: numbers.to_vec() };
+        let message = v1::Truth { timestamp: Some(Timestamp::default()), items: vec![item] };
+        decode_truth(ApplianceId::of("a"), &message, &mut Names::default()).is_ok()
+    };
+    assert!(truth(&[]) && truth(&[1, 2, 3, 4]));
+    assert!(!truth(&[1, 2, 3]) && !truth(&[3, 2, 1, 4]) && !truth(&[1, 2, 3, 65_536]) && !truth(&[1, 2, 3, 4, 5]));
+}
+
+#[test]
+fn a_schema_holds_the_files_that_its_message_needs_and_no_others() {
+    let files = |message| {
+        let set = FileDescriptorSet::decode(schema(message).as_slice()).unwrap();
+        set.file.iter().map(|file| file.name().to_owned()).collect::<Vec<_>>()
+    };
+    let timestamp = "google/protobuf/timestamp.proto";
+    assert_eq!(files("larder.v1.Reading"), [timestamp, "larder/v1/reading.proto"]);
+    assert_eq!(files("foxglove.RawImage"), [timestamp, "foxglove/RawImage.proto"]);
+    assert_eq!(files("larder.v1.Truth"), [timestamp, "larder/v1/household.proto"]);
+    assert_eq!(files("larder.v1.Frame").len(), 5);
+    assert!(files("larder.v1.Nothing").is_empty());
+}
