@@ -100,11 +100,12 @@ impl Room {
         const AROUND: f32 = 48.0;
         let shape = item.kind().shape;
         let foot = item.foot();
-        let shelf = SHELVES.iter().position(|height| *height == foot[1]).map_or(Surface::Other, |n| Surface::Shelf(n as u8));
+        let shelf =
+            SHELVES.iter().position(|height| *height == foot[1]).map_or(Surface::Other, |n| Surface::Shelf(n as u8));
         let reach = shape.reach() * 1.42 + AROUND;
-        let corners = [-1.0, 1.0].into_iter().flat_map(|x| {
-            [-1.0, 1.0].map(|z| project([foot[0] + x * reach, foot[1], (foot[2] + z * reach).max(0.0)]))
-        });
+        let corners = [-1.0, 1.0]
+            .into_iter()
+            .flat_map(|x| [-1.0, 1.0].map(|z| project([foot[0] + x * reach, foot[1], (foot[2] + z * reach).max(0.0)])));
         let (sine, cosine) = item.turn.sin_cos();
         for_pixels(corners, |at, x, y| {
             let Point { away, surface, .. } = self.points[at];

@@ -165,7 +165,8 @@ impl<'a, R: Rng> Readings<'a, R> {
             }
             watched |= time <= visit.closed + WATCHED;
             open |= (visit.opened..visit.closed).contains(&time);
-            load += visit.changes.iter().filter(|change| change.at <= time).map(|change| change.milligrams).sum::<i64>();
+            load +=
+                visit.changes.iter().filter(|change| change.at <= time).map(|change| change.milligrams).sum::<i64>();
         }
         self.scale.due = if watched { time + Time::SECOND } else { (time + SCALE_PERIOD).min(next) };
 

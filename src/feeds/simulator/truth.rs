@@ -85,8 +85,7 @@ impl<'a> Rows<'a> {
         let failed = |source: ParquetError| SimulateError::Parquet { path: path.to_owned(), source };
         let batch = self.batch(number).map_err(|error| failed(error.into()))?;
         let file = File::create(path).map_err(SimulateError::io(path))?;
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(failed)?;
         writer.write(&batch).map_err(failed)?;
         writer.close().map_err(failed)?;
