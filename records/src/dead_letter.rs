@@ -8,7 +8,8 @@ use std::sync::Arc;
 pub struct Position {
     /// The file, or the topic and partition.
     pub source: Arc<str>,
-    /// The byte in the file, or the offset in the partition.
+    /// The byte in the file at which the record begins, or the offset in the partition. A message in a compressed chunk
+    /// stands at the chunk's byte plus its place in the chunk. Rises strictly along a feed.
     pub offset: u64,
 }
 
