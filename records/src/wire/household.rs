@@ -3,7 +3,7 @@
 use super::{Refused, WireError, decode_time, encode_time, reading::decode_value, v1};
 use crate::{
     Appliance, ApplianceId, BoundingBox, DeadReason, DeclaredMovement, HouseholdId, Modality, Names, PPM, Product,
-    ProductId, Reason, Time, Truth,
+    ProductId, Reason, Truth,
 };
 
 /// The record of an appliance; thresholds that it does not state are the defaults.

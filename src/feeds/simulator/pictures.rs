@@ -43,7 +43,7 @@ pub(super) fn write_catalogue(dir: &Path, room: &Room) -> Result<(), SimulateErr
         })?;
         for view in 0..VIEWS {
             if let Some(png) = portrait(room, number, view)? {
-                catalogue.add_reference(good.sku, &png)?;
+                catalogue.add_reference(good.sku, &png, None)?;
             }
         }
     }

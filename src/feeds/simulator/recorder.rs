@@ -68,9 +68,9 @@ pub(super) fn record(
     let visits = live(&mut stream(Purpose::Household), START, options.days, zone);
 
     let mut out = Out::create(&feeds.join(format!("{household}-fridge.mcap")), &name)?;
-    out.file.appliance(START, &appliance, &names)?;
+    out.file.appliance(&appliance, &names)?;
     for product in products(&mut names)? {
-        out.file.product(START, &product, &names)?;
+        out.file.product(&product, &names)?;
     }
     let (mut light, mut noise) = (stream(Purpose::Pictures), stream(Purpose::Sensors));
     let mut readings = Readings::new(&mut noise, START.0, &visits);

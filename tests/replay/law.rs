@@ -1,0 +1,102 @@
+//! The law: the same input gives the same tables, however it comes.
+
+use std::path::PathBuf;
+
+use larder::{
+    engine::{Pace, Plan, Shuffle},
+    eval::evaluate,
+    eyes::write_scene,
+    feeds::{
+        Event, Feed as _,
+        recording::Recording,
+        simulator::{Options, simulate},
+    },
+    lake::Lake,
+};
+use larder_pipelines::vision::{SceneLearner, VisionConfig};
+use larder_records::{Names, Payload, Time, views::InventoryInterval};
+
+use super::{digests, run};
+
+/// A simulated kitchen with its scene references learnt from the first pictures of each camera.
+fn kitchen(appliances: u32, days: u32) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().unwrap();
+    simulate(&Options { appliances, days, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
+    let mut recordings: Vec<PathBuf> =
+        std::fs::read_dir(dir.path().join("feeds")).unwrap().map(|file| file.unwrap().path()).collect();
+    recordings.sort();
+    let config = VisionConfig::default();
+    for path in &recordings {
+        let mut recording = Recording::open(path).unwrap();
+        let (mut names, mut learner, mut left) = (Names::default(), SceneLearner::default(), 18);
+        while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
+            if let Ok(Event::Frame(frame)) = entry
+                && matches!(frame.payload, Payload::Image(_))
+            {
+                learner.push(&frame, &[], &config).unwrap();
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        write_scene(&dir.path().join("scenes"), &learner.finish(&config)).unwrap();
+    }
+    (dir, recordings)
+}
+
+#[test]
+fn order_batches_and_workers_do_not_show_in_any_table() {
+    let (kitchen, recordings) = kitchen(2, 3);
+    let at = |name: &str| kitchen.path().join(name);
+    let whole = Plan { batch: 1_000, ..Plan::default() };
+    let counts = run(&recordings, &at("lake"), Some(kitchen.path()), 1, whole);
+    assert!(counts.frames > 0 && counts.sightings > 0 && counts.readings > 0, "{counts:?}");
+    assert!(counts.duplicates > 0, "the simulated scale sends some readings twice");
+    let expected = digests(&at("lake"));
+    for view in ["visits", "movements", "inventory", "behaviour"] {
+        let rows = expected.iter().find(|(name, ..)| name == view).unwrap().1;
+        assert!(rows > 0, "{view} is empty: the comparison would say nothing");
+    }
+
+    let shuffled = Plan { shuffle: Some(Shuffle { span: Time::HOUR, seed: 3 }), ..whole };
+    let small = Plan { batch: 25, commit_every: 20_000, ..whole };
+    for (name, workers, plan) in [
+        ("two workers", 2, whole),
+        ("small batches and many commits", 1, small),
+        ("shuffled by up to an hour, two workers", 2, shuffled),
+    ] {
+        run(&recordings, &at(name), Some(kitchen.path()), workers, plan);
+        assert_eq!(digests(&at(name)), expected, "{name}");
+    }
+
+    // each recording in a replay of its own, into one lake
+    for path in &recordings {
+        run(std::slice::from_ref(path), &at("one by one"), Some(kitchen.path()), 1, whole);
+    }
+    assert_eq!(digests(&at("one by one")), expected, "one recording after another");
+
+    let again = run(&recordings, &at("lake"), Some(kitchen.path()), 1, whole);
+    assert_eq!((again.readings, again.frames, again.declared), (0, 0, 0), "nothing is taken in twice");
+    assert_eq!(digests(&at("lake")), expected, "the same recordings again");
+}
+
+#[test]
+fn the_inventory_of_a_simulated_kitchen_is_mostly_right() {
+    let (kitchen, recordings) = kitchen(1, 4);
+    let lake = kitchen.path().join("lake");
+    run(&recordings, &lake, Some(kitchen.path()), 1, Plan { pace: Pace::Max, ..Plan::default() });
+    let mut names = Names::default();
+    let mut truths = Vec::new();
+    let mut recording = Recording::open(&recordings[0]).unwrap();
+    while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
+        if let Ok(Event::Truth(truth)) = entry {
+            truths.push(truth);
+        }
+    }
+    let history = Lake::open(&lake).unwrap().read::<InventoryInterval>(&mut names).unwrap();
+    let evaluation = evaluate(&truths, &history, &names, 0);
+    eprintln!("F1 {:.3} over {} instants", evaluation.all.f1(), evaluation.instants);
+    assert!(evaluation.instants > 10);
+    assert!(evaluation.all.f1() > 0.6, "{evaluation:?}");
+}
