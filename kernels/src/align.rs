@@ -217,8 +217,7 @@ impl Level {
         let pixels = picture.pixels();
         let mut met = 0;
         for y in 1..height - 1 {
-            let mut inner = (y - 1) * (width - 2);
-            for x in 1..width - 1 {
+            for (inner, x) in ((y - 1) * (width - 2)..).zip(1..width - 1) {
                 let (px, py) = map.apply(x as f32, y as f32);
                 if px >= 0.0 && py >= 0.0 && px <= right && py <= bottom {
                     let (ix, iy) = (px as usize, py as usize);
@@ -229,7 +228,6 @@ impl Level {
                     visit(inner, y * width + x, upper + fy * (lower - upper));
                     met += 1;
                 }
-                inner += 1;
             }
         }
         met

@@ -66,7 +66,7 @@ impl Network {
                     let view = output.to_plain_array_view::<f32>()?;
                     Ok(Output { shape: view.shape().to_vec(), values: view.iter().copied().collect() })
                 })
-                .collect()
+                .collect::<TractResult<Vec<_>>>()
         };
         run().map_err(failed("run"))
     }

@@ -150,7 +150,10 @@ impl Vision {
         timer.begin(Stage::Detect);
         let changed = scratch.detect.changed(&self.config);
         let models = self.references.models();
-        let found = models.detect(picture, &self.config)?;
+        let most = picture.bounds().area() * u64::from(self.config.max_area) / u64::from(PPM);
+        let mut found = models.detect(picture, &self.config)?;
+        // A network also sees the fridge that everything is in.
+        found.retain(|found| found.bounds.area() <= most);
         timer.begin(Stage::Describe);
         let around = scratch.detect.surroundings();
         let mut seen: Vec<Seen> = Vec::with_capacity(changed.len() + found.len());
@@ -172,7 +175,11 @@ impl Vision {
         result.sightings = matching::select(seen);
         for sighting in &mut result.sightings {
             let same = found.iter().filter(|found| found.bounds.iou(sighting.bounds) >= PPM / 2);
-            sighting.classes = same.map(|found| (found.class, found.score)).collect();
+            for found in same {
+                if sighting.classes.iter().all(|class| class.0 != found.class) {
+                    sighting.classes.push((found.class, found.score));
+                }
+            }
         }
         Ok(())
     }
