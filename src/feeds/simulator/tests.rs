@@ -277,7 +277,7 @@ fn some_readings_come_late_and_some_twice() {
     let mut twice = 0;
     for frame in &scale {
         if let Some(first) = known.insert(frame.sequence, frame) {
-            assert_eq!(first, frame, "a duplicate is exact");
+            assert_eq!(first, *frame, "a duplicate is exact");
             twice += 1;
         }
     }
