@@ -94,8 +94,8 @@ impl Habits {
             // A third of the goods are never bought, some are staples.
             likes: GOODS.iter().map(|_| [0, 0, 1, 2, 3, 5][rng.random_range(0..6)]).collect(),
             meals: [rng.random_range(390..510_i64), rng.random_range(740..840_i64), rng.random_range(1110..1260_i64)],
-            shops_every: rng.random_range(2..=4),
-            stock: rng.random_range(10..=14),
+            shops_every: rng.random_range(1..=2),
+            stock: rng.random_range(12..=17),
             coffees: rng.random_range(1..=3),
             snacks: rng.random_range(2..=4),
             tidy: rng.random_range(25..75),
