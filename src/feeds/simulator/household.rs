@@ -94,8 +94,8 @@ impl Habits {
             // A third of the goods are never bought, some are staples.
             likes: GOODS.iter().map(|_| [0, 0, 1, 2, 3, 5][rng.random_range(0..6)]).collect(),
             meals: [rng.random_range(390..510_i64), rng.random_range(740..840_i64), rng.random_range(1110..1260_i64)],
-            shops_every: rng.random_range(2..=4),
-            stock: rng.random_range(10..=14),
+            shops_every: rng.random_range(1..=2),
+            stock: rng.random_range(12..=17),
             coffees: rng.random_range(1..=3),
             snacks: rng.random_range(2..=4),
             tidy: rng.random_range(25..75),
@@ -178,10 +178,7 @@ impl<R: Rng> Household<'_, R> {
         };
         let mut plans = Vec::new();
         if day == 0 {
-            let mut basket: Vec<usize> = Vec::new();
-            while basket.len() < self.habits.stock - 2 {
-                basket.extend(pick(self.rng, &self.habits.likes));
-            }
+            let basket = self.fill(Vec::new(), self.habits.stock - 2);
             let time = at(self, self.habits.meals[0] - 60, 10).max(first + 10 * Time::MINUTE);
             plans.push((time, Errand::Unpack(basket)));
         } else if day % self.habits.shops_every == 0 {
@@ -308,9 +305,7 @@ impl<R: Rng> Household<'_, R> {
             if !milk && let Some(milk) = (0..2).max_by_key(|milk| self.habits.likes[*milk]) {
                 basket.push(milk);
             }
-            while basket.len() < missing {
-                basket.extend(pick(self.rng, &self.habits.likes));
-            }
+            basket = self.fill(basket, missing);
         }
         // Two hands' worth for each opening of the door.
         let rest = basket.split_off(basket.len().min(self.rng.random_range(4..=7)));
@@ -325,6 +320,22 @@ impl<R: Rng> Household<'_, R> {
             let later = visit.time + self.rng.random_range(50..150) * Time::SECOND;
             self.plan(later, Errand::Unpack(rest));
         }
+    }
+
+    /// Fills a basket up to `packages`, with what is liked and not there in plenty.
+    fn fill(&mut self, mut basket: Vec<usize>, packages: usize) -> Vec<usize> {
+        while basket.len() < packages {
+            let weight = |good: usize| {
+                let there = self.contents.iter().map(|item| item.good).chain(basket.iter().copied());
+                let there = there.filter(|other| *other == good).count() as u32;
+                let plenty = if GOODS[good].usage == Use::Whole { 3 } else { 2 };
+                if there < plenty { self.habits.likes[good] * 12 / (1 + 3 * there) } else { 0 }
+            };
+            let weights: Vec<u32> = (0..GOODS.len()).map(weight).collect();
+            let Some(good) = pick(self.rng, &weights) else { break };
+            basket.push(good);
+        }
+        basket
     }
 
     /// Moves a package that is in the way.

@@ -78,7 +78,7 @@ pub(super) fn record(
     let mut rest = visits.iter().peekable();
     for day in 1..=i64::from(options.days) {
         let end = START.0 + day * Time::DAY;
-        // No visit straddles midnight, in UTC: see `household::live`.
+        // A visit over midnight, in UTC, comes with the day that it ends in.
         while let Some(visit) = rest.next_if(|visit| visit.closed < end) {
             readings.door(visit, &mut samples);
             let truth = picture(visit, appliance.id, room, &mut light, &mut readings, &mut out.waiting)?;

@@ -215,7 +215,7 @@ impl<'a, R: Rng> Readings<'a, R> {
     }
 
     fn watts(&mut self, time: i64) -> i64 {
-        // The plug's readings run a day at a time like the thermometer's, so that the cycle is its own.
+        // The compressor's cycle, as regular as a good seal makes it; the light is on while the door is open.
         let cycle = time.rem_euclid(43 * Time::MINUTE) < 16 * Time::MINUTE;
         let first = self.visits.partition_point(|visit| visit.closed <= time);
         let lamp = self.visits.get(first).is_some_and(|visit| visit.opened <= time);
