@@ -65,7 +65,8 @@ pub struct Movement {
     pub reason: Reason,
     /// What was paid, in hundredths of the currency, where declared.
     pub cents: i64,
-    /// Change on the scale across the visit, in milligrams, where there is a scale.
+    /// Change on the scales from the look before to this one, in milligrams: after the visit, less what they showed just before
+    /// the first visit that followed the look before. None for a first look, and where either is not known.
     pub weight_delta_mg: Option<i64>,
     /// The look before, where the sensors say so.
     pub before: Option<FrameKey>,
@@ -114,7 +115,7 @@ pub struct InventoryInterval {
     pub count: i64,
 }
 
-/// What to do about a food.
+/// What to do about a food; where several hold, the first of discard, check and eat soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Advice {
     /// Nothing.
@@ -136,13 +137,15 @@ pub struct FoodState {
     pub product: ProductId,
     /// How many; at least 1.
     pub count: i64,
-    /// When the oldest was put in.
+    /// When the oldest was first put in: a package that came back within a day counts from its first putting in.
     pub oldest_in: Time,
-    /// Whole hours from then to the appliance's newest event time.
+    /// Whole hours from then to the appliance's "now": the beginning of the newest UTC hour in which it sent a frame or reading or
+    /// something moved; at least 0.
     pub age_hours: i64,
     /// The last day of its shelf life; none where the product's is unknown.
     pub expires: Option<Day>,
-    /// Whole minutes that packages of it were out and back in within a day, since the oldest was put in.
+    /// Whole minutes that packages of it were out and back in within a day, where they came out after the oldest was put in.
+    /// Each pair of an out and an in counts once, rounded down, however many packages it moved.
     pub minutes_out: i64,
     /// What to do.
     pub advice: Advice,
@@ -199,7 +202,7 @@ pub struct PairBehaviour {
     pub together: i64,
 }
 
-/// What a market cell is about.
+/// What a market cell is about. A product without a brand or category has no cell there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MarketLevel {
     /// One product: its SKU.
@@ -223,13 +226,15 @@ pub struct Market {
     pub key: Name,
     /// Packages put in.
     pub put_in: i64,
-    /// Packages taken out to be used.
+    /// Packages taken out to be used: neither wasted nor back in the same appliance within a day, matched first in, first out.
+    /// One whose in is not known counts here.
     pub used_up: i64,
-    /// Packages taken out to be thrown away: declared so, or out past the product's shelf life.
+    /// Packages taken out to be thrown away: declared so, or out more than the shelf life, in days of 24 hours, after they
+    /// were first put in.
     pub wasted: i64,
     /// Hundredths of the currency paid for what was put in.
     pub cents: i64,
-    /// Households with any movement of it; at least the k of the region.
+    /// Households that put it in or took it out; at least the k of the region, the greatest `min_households` of its appliances.
     pub households: i64,
 }
 
@@ -253,9 +258,10 @@ pub struct MarketPair {
 /// What a reviewer is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReviewSubject {
-    /// A sighting whose best candidate is unsure or close to the next.
+    /// A sighting of a look, not reviewed, whose best candidate scores less than the appliance's `review_below`, or less than
+    /// 50,000 ppm more than the next.
     Sighting(SightingKey),
-    /// A movement of which its evidence disagrees.
+    /// A movement by the sensors less sure than the appliance's `review_below`.
     Movement(MovementKind),
 }
 
