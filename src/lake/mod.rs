@@ -1,1 +1,246 @@
-//! The lake: Delta tables in one folder.
+//! The lake: Delta tables in one folder, one a subfolder.
+//!
+//! Input tables grow; view tables are sets of rows that come and go, with a change feed. Each call is one atomic commit of one
+//! table, on the disk when it returns, that carries its epoch as the application transaction `larder`. A process that dies
+//! in between leaves files that no commit names, and nothing else. `docs/lake.md` tells every column.
+
+mod cells;
+mod committer;
+mod error;
+mod files;
+mod live;
+mod row;
+mod rows;
+mod spec;
+mod table;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use delta_kernel::object_store::local::LocalFileSystem;
+use delta_kernel_default_engine::{DefaultEngineBuilder, executor::tokio::TokioMultiThreadExecutor};
+use larder_records::{Digest, FrameResult, Names};
+
+pub use self::{
+    error::{CellError, LakeError},
+    row::Row,
+    spec::{ColumnSpec, Kind, TableSpec},
+};
+use self::{
+    error::{Place, io},
+    rows::frames::{self, FrameRow, ResultKey, SightingRow},
+    table::{Engine, Table},
+};
+
+/// The tables of one folder.
+pub struct Lake {
+    dir: PathBuf,
+    engine: Engine,
+    tables: BTreeMap<&'static str, Table>,
+}
+
+/// What a table amounts to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TableInfo {
+    /// Its name.
+    pub table: String,
+    /// Rows that it holds.
+    pub rows: u64,
+    /// Data files that it consists of.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// Commits of its log, less one.
+    pub version: u64,
+    /// The epoch of its newest rows.
+    pub epoch: Option<u64>,
+}
+
+impl Lake {
+    /// Opens the lake in `dir`, which is made where it is missing. A table comes to be with the first commit to it.
+    ///
+    /// # Errors
+    /// [`LakeError::NotALake`] where `dir` holds anything else; [`LakeError::OtherSchema`] where a table has other columns;
+    /// [`LakeError`] where something cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, LakeError> {
+        fs::create_dir_all(dir).map_err(io(dir))?;
+        let specs: Vec<_> = rows::INPUTS.into_iter().chain(rows::VIEWS).collect();
+        for entry in fs::read_dir(dir).map_err(io(dir))? {
+            let entry = entry.map_err(io(dir))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let known = specs.iter().any(|spec| spec.name == name) && entry.path().is_dir();
+            if !known && !name.starts_with('.') {
+                return Err(LakeError::NotALake { path: dir.to_owned(), found: name });
+            }
+        }
+        // Reading a log waits for the disk more than it computes.
+        let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(2), None);
+        let executor = executor.map_err(|error| LakeError::Start(Box::new(error)))?;
+        let engine =
+            DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(Arc::new(executor)).build();
+        let mut tables = BTreeMap::new();
+        for spec in specs {
+            if let Some(table) = Table::open(&engine, dir.join(spec.name), spec)? {
+                tables.insert(spec.name, table);
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), engine, tables })
+    }
+
+    /// The rows of a table, in no particular order; their texts are interned into `names`.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read.
+    pub fn read<R: Row>(&self, names: &mut Names) -> Result<Vec<R>, LakeError> {
+        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        for batch in table.read(&self.engine)? {
+            rows.extend(R::read(&batch, names)?);
+        }
+        Ok(rows)
+    }
+
+    /// Adds `rows` to their table, as of `epoch`.
+    ///
+    /// # Errors
+    /// [`LakeError::StaleEpoch`] where the table is at `epoch` or behind it; [`LakeError::Conflict`] where another process
+    /// wrote the table; [`LakeError`] where something cannot be written. The table is then as it was.
+    pub fn append<R: Row>(&mut self, names: &Names, epoch: u64, rows: &[R]) -> Result<(), LakeError> {
+        let (table, engine) = self.table(R::TABLE)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        table.append(engine, epoch, &R::write(rows, names)?)
+    }
+
+    /// Applies `changes` to a table, as of `epoch`: rows with how many times more, or less, they are to be there.
+    ///
+    /// # Errors
+    /// As [`Lake::append`]; and [`LakeError::Missing`] where a row is withdrawn that the table does not hold.
+    pub fn apply<R: Row>(&mut self, names: &Names, epoch: u64, changes: Vec<(R, isize)>) -> Result<(), LakeError> {
+        let mut net: BTreeMap<R, isize> = BTreeMap::new();
+        for (row, diff) in changes {
+            *net.entry(row).or_default() += diff;
+        }
+        let times = |sign: isize| -> Vec<R> {
+            let repeated = net.iter().map(|(row, diff)| (row, usize::try_from(diff * sign).unwrap_or_default()));
+            repeated.flat_map(|(row, times)| std::iter::repeat_n(row.clone(), times)).collect()
+        };
+        let (inserted, deleted) = (times(1), times(-1));
+        let (table, engine) = self.table(R::TABLE)?;
+        if inserted.is_empty() && deleted.is_empty() {
+            return Ok(());
+        }
+        table.replace(engine, epoch, &R::write(&inserted, names)?, &R::write(&deleted, names)?)
+    }
+
+    /// Adds vision results: rows of `sightings`, then rows of `frames`.
+    ///
+    /// A crash between the two commits leaves sightings whose frame is not there. [`Lake::read_frames`] does not see them, and
+    /// adding their frame later completes them: no sighting is there twice.
+    ///
+    /// # Errors
+    /// As [`Lake::append`].
+    pub fn append_frames(&mut self, names: &Names, epoch: u64, results: &[FrameResult]) -> Result<(), LakeError> {
+        let orphans = self.orphan_sightings()?;
+        let (frames, sightings): (Vec<FrameRow>, Vec<Vec<SightingRow>>) = results.iter().map(frames::split).unzip();
+        let sightings: Vec<_> = sightings.into_iter().flatten().filter(|row| !orphans.contains(&row.key())).collect();
+        self.append(names, epoch, &sightings)?;
+        self.append(names, epoch, &frames)
+    }
+
+    /// The vision results of the lake, in no particular order.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn read_frames(&self, names: &mut Names) -> Result<Vec<FrameResult>, LakeError> {
+        Ok(frames::join(self.read(names)?, self.read(names)?))
+    }
+
+    /// The keys of sightings whose frame is not there. There are some only where `sightings` is ahead of `frames`.
+    fn orphan_sightings(&self) -> Result<BTreeSet<ResultKey>, LakeError> {
+        if self.epoch(SightingRow::TABLE.name) <= self.epoch(FrameRow::TABLE.name) {
+            return Ok(BTreeSet::new());
+        }
+        let mut names = Names::default();
+        let mut keys: BTreeSet<_> = self.read::<SightingRow>(&mut names)?.iter().map(SightingRow::key).collect();
+        for frame in self.read::<FrameRow>(&mut names)? {
+            keys.remove(&frame.key());
+        }
+        Ok(keys)
+    }
+
+    /// The epoch of the newest commit to a table.
+    pub fn epoch(&self, table: &str) -> Option<u64> {
+        self.tables.get(table)?.epoch()
+    }
+
+    /// The newest epoch of any table.
+    pub fn last_epoch(&self) -> Option<u64> {
+        self.tables.values().filter_map(Table::epoch).max()
+    }
+
+    /// What each table amounts to, inputs first.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a log cannot be read.
+    pub fn info(&self) -> Result<Vec<TableInfo>, LakeError> {
+        let names = rows::INPUTS.iter().chain(&rows::VIEWS).map(|spec| spec.name);
+        names
+            .filter_map(|name| Some((name, self.tables.get(name)?)))
+            .map(|(name, table)| {
+                let files = table.live(&self.engine)?.files;
+                Ok(TableInfo {
+                    table: name.to_owned(),
+                    rows: files.iter().map(|file| file.rows).sum(),
+                    files: files.len() as u64,
+                    bytes: files.iter().map(|file| file.bytes).sum(),
+                    version: table.version(),
+                    epoch: table.epoch(),
+                })
+            })
+            .collect()
+    }
+
+    /// Of each view: its name, its rows, and a digest of them that depends on neither their order nor how they lie in files.
+    ///
+    /// The digest is of the sum of the rows' digests, so that a row held twice counts twice.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn digest(&self) -> Result<Vec<(String, u64, Digest)>, LakeError> {
+        rows::VIEWS
+            .iter()
+            .map(|spec| {
+                let (mut rows, mut sum) = (0, 0_u128);
+                if let Some(table) = self.tables.get(spec.name) {
+                    let path = self.dir.join(spec.name);
+                    for batch in table.read(&self.engine)? {
+                        let place = Place { path: &path, table: spec.name };
+                        for row in &files::comparable(&batch).map_err(|error| place.arrow(error))? {
+                            rows += 1;
+                            sum = sum.wrapping_add(Digest::of(row.data()).0);
+                        }
+                    }
+                }
+                Ok((spec.name.to_owned(), rows, Digest::of_parts([spec.name.as_bytes(), &sum.to_be_bytes()])))
+            })
+            .collect()
+    }
+
+    /// The table of `spec`, made where it is missing.
+    fn table(&mut self, spec: TableSpec) -> Result<(&mut Table, &Engine), LakeError> {
+        let Self { dir, engine, tables } = self;
+        let table = match tables.entry(spec.name) {
+            std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
+            std::collections::btree_map::Entry::Vacant(none) => {
+                none.insert(Table::create(engine, dir.join(spec.name), spec)?)
+            }
+        };
+        Ok((table, engine))
+    }
+}

@@ -1,0 +1,83 @@
+//! The tables, column by column. `docs/lake.md` tells what each column means.
+
+pub(super) mod frames;
+mod inputs;
+mod views;
+
+use arrow::array::ArrayRef;
+use larder_records::{Appliance, DeadLetter, DeclaredMovement, Name, Names, Product, Reading, Review, Time, views::*};
+
+use super::{
+    cells::Value,
+    error::CellError,
+    row::Row,
+    spec::{Kind, TableSpec},
+};
+
+/// Tables of what came in.
+pub(super) const INPUTS: [TableSpec; 8] = [
+    Reading::TABLE,
+    frames::FrameRow::TABLE,
+    frames::SightingRow::TABLE,
+    DeclaredMovement::TABLE,
+    Product::TABLE,
+    Appliance::TABLE,
+    Review::TABLE,
+    DeadLetter::TABLE,
+];
+
+/// Tables of what came out.
+pub(super) const VIEWS: [TableSpec; 11] = [
+    Visit::TABLE,
+    Movement::TABLE,
+    Inventory::TABLE,
+    InventoryInterval::TABLE,
+    FoodState::TABLE,
+    Behaviour::TABLE,
+    ProductBehaviour::TABLE,
+    PairBehaviour::TABLE,
+    Market::TABLE,
+    MarketPair::TABLE,
+    ReviewItem::TABLE,
+];
+
+/// The calendar month of a time, in UTC, as `2026-03`.
+pub(super) struct Month(Time);
+
+impl Month {
+    /// The month of a day.
+    fn of_day(day: Day) -> Self {
+        Self(Time(i64::from(day).saturating_mul(Time::DAY)))
+    }
+}
+
+impl Value for Month {
+    const KIND: Kind = Kind::Text;
+
+    fn array(values: &[Option<Self>], names: &Names) -> Result<ArrayRef, CellError> {
+        let texts: Vec<_> = values.iter().map(|value| value.as_ref().map(Self::text)).collect();
+        Value::array(&texts, names)
+    }
+
+    fn get(array: &ArrayRef, _: usize, _: &mut Names) -> Result<Self, CellError> {
+        Err(CellError::OtherType(array.data_type().to_string()))
+    }
+}
+
+impl Month {
+    fn text(&self) -> String {
+        // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
+        match jiff::Timestamp::from_microsecond(self.0.0) {
+            Ok(time) => {
+                let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
+                format!("{:04}-{:02}", date.year(), date.month())
+            }
+            Err(_) => "0000-00".to_owned(),
+        }
+    }
+}
+
+/// A name for a column in which none is null.
+fn some(name: Name) -> Option<Name> {
+    (name != Name::default()).then_some(name)
+}

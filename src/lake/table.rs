@@ -1,0 +1,458 @@
+//! One Delta table: opening, appending, replacing, keeping it tidy.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{Array, AsArray, BooleanArray, RecordBatch},
+    compute::filter_record_batch,
+    datatypes::Schema,
+};
+use delta_kernel::{
+    FileMeta, Snapshot, SnapshotRef,
+    engine::arrow_conversion::{TryFromArrow, TryIntoArrow},
+    expressions::Scalar,
+    schema::StructType,
+    transaction::{CommitResult, UpdateTableOperation, create_table::create_table, data_layout::DataLayout},
+};
+use delta_kernel_default_engine::{
+    DefaultEngine, build_add_file_metadata, executor::tokio::TokioMultiThreadExecutor, parquet::DataFileMetadata,
+    stats::collect_stats,
+};
+use rayon::prelude::*;
+use serde_json::json;
+use url::Url;
+
+use super::{
+    committer::{DurableCommitter, sync_dir},
+    error::{LakeError, Place, io},
+    files::{self, MAX_ROWS, Partition},
+    live::{Live, LiveFile},
+    spec::TableSpec,
+};
+
+/// What reads and writes the logs.
+pub(super) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
+
+/// The application whose transactions carry the epoch.
+const APPLICATION: &str = "larder";
+const ENGINE_INFO: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
+/// Versions from one checkpoint to the next: opening reads at most so many commits one by one.
+const CHECKPOINT_EVERY: u64 = 16;
+/// Versions from one look for small files to the next.
+const COMPACT_EVERY: u64 = 8;
+/// So many files of a partition, alike in size, are made one.
+const COMPACT_FILES: usize = 8;
+const CHANGES: &str = "_change_data";
+
+/// A table as of its newest commit.
+pub(super) struct Table {
+    spec: TableSpec,
+    root: PathBuf,
+    snapshot: SnapshotRef,
+    epoch: Option<u64>,
+}
+
+/// What a commit does.
+#[derive(Default)]
+struct Staged<'a> {
+    adds: Vec<(Partition, RecordBatch)>,
+    removes: Vec<&'a LiveFile>,
+    /// Rows with their `_change_type`.
+    changes: Vec<(Partition, RecordBatch)>,
+}
+
+impl Table {
+    /// The table in `root`; none where there is none yet.
+    pub(super) fn open(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Option<Self>, LakeError> {
+        let place = Place { path: &root, table: spec.name };
+        // A crash while it is made leaves a log without a commit.
+        let log = root.join("_delta_log");
+        let has_commit = log.is_dir()
+            && fs::read_dir(&log)
+                .map_err(io(&log))?
+                .filter_map(|file| file.ok()?.file_name().into_string().ok())
+                .any(|name| !name.starts_with('.') && (name.ends_with(".json") || name.ends_with(".parquet")));
+        if !has_commit {
+            return Ok(None);
+        }
+        let snapshot = Snapshot::builder_for(url(&root)?.as_str()).build(engine).map_err(|error| place.delta(error))?;
+        let schema: Schema = snapshot.schema().as_ref().try_into_arrow().map_err(|error| place.arrow(error))?;
+        if let Some(difference) = difference(&schema, &spec.schema()) {
+            return Err(LakeError::OtherSchema { path: root, table: spec.name, difference });
+        }
+        let epoch = snapshot.get_app_id_version(APPLICATION, engine).map_err(|error| place.delta(error))?;
+        let epoch = epoch.and_then(|epoch| u64::try_from(epoch).ok());
+        Ok(Some(Self { spec, root, snapshot, epoch }))
+    }
+
+    /// A new table in `root`.
+    pub(super) fn create(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Self, LakeError> {
+        let place = Place { path: &root, table: spec.name };
+        fs::create_dir_all(&root).map_err(io(&root))?;
+        let schema = StructType::try_from_arrow(spec.schema().as_ref()).map_err(|error| place.arrow(error))?;
+        let mut builder = create_table(url(&root)?.as_str(), Arc::new(schema), ENGINE_INFO, true);
+        if !spec.partition.is_empty() {
+            builder = builder.with_data_layout(DataLayout::partitioned(spec.partition.iter().copied()));
+        }
+        if spec.feed {
+            builder = builder.with_table_properties([("delta.enableChangeDataFeed", "true")]);
+        }
+        let committer = DurableCommitter { changes: Vec::new(), replaces: false };
+        let result = builder
+            .build(engine, Box::new(committer))
+            .and_then(|transaction| transaction.commit(engine))
+            .map_err(|error| place.delta(error))?;
+        let snapshot = committed(place, result)?;
+        sync_dir(&root).map_err(io(&root))?;
+        if let Some(lake) = root.parent() {
+            sync_dir(lake).map_err(io(lake))?;
+        }
+        Ok(Self { spec, root, snapshot, epoch: None })
+    }
+
+    /// The epoch of its newest commit that carries one.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.epoch
+    }
+
+    /// Its version in the Delta log.
+    pub(super) fn version(&self) -> u64 {
+        self.snapshot.version()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { path: &self.root, table: self.spec.name }
+    }
+
+    /// The files that it consists of.
+    pub(super) fn live(&self, engine: &Engine) -> Result<Live, LakeError> {
+        Live::of(&self.snapshot, &self.root, &self.spec, engine).map_err(|error| self.place().delta(error))
+    }
+
+    /// Its rows, a batch a file, all columns in order.
+    pub(super) fn read(&self, engine: &Engine) -> Result<Vec<RecordBatch>, LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        self.live(engine)?
+            .files
+            .par_iter()
+            .map(|file| {
+                let batch = files::read(place, &file.path, &schema)?;
+                files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
+            })
+            .collect()
+    }
+
+    /// Refuses an epoch that the table has seen: what it brings would be there twice.
+    fn check_epoch(&self, epoch: u64) -> Result<(), LakeError> {
+        match self.epoch {
+            Some(held) if epoch <= held => {
+                Err(LakeError::StaleEpoch { path: self.root.clone(), table: self.spec.name, epoch, held })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds `rows` in one commit.
+    pub(super) fn append(&mut self, engine: &Engine, epoch: u64, rows: &RecordBatch) -> Result<(), LakeError> {
+        self.check_epoch(epoch)?;
+        let adds = self.partitions(rows)?.into_iter().collect();
+        let staged = Staged { adds, ..Staged::default() };
+        self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, None, staged)?;
+        self.tidy(engine)
+    }
+
+    /// Takes `deleted` out and puts `inserted` in, in one commit. Only files that hold a row of `deleted` are rewritten.
+    ///
+    /// Which those are is read from the table itself each time: memory that is not the table's could differ from it after a
+    /// crash, and would have to hold every row.
+    pub(super) fn replace(
+        &mut self,
+        engine: &Engine,
+        epoch: u64,
+        inserted: &RecordBatch,
+        deleted: &RecordBatch,
+    ) -> Result<(), LakeError> {
+        if deleted.num_rows() == 0 {
+            return self.append(engine, epoch, inserted);
+        }
+        self.check_epoch(epoch)?;
+        let place = self.place();
+        let live = self.live(engine)?;
+        let mut inserted = self.partitions(inserted)?;
+        let deleted = self.partitions(deleted)?;
+        let mut staged = Staged::default();
+        let mut missing = 0;
+        for (partition, rows) in &deleted {
+            let (removes, mut kept, lacking) = self.without(&live, partition, rows)?;
+            missing += lacking;
+            staged.removes.extend(removes);
+            let mut changes = vec![files::as_change(rows, "delete").map_err(|error| place.arrow(error))?];
+            if let Some(rows) = inserted.remove(partition) {
+                changes.push(files::as_change(&rows, "insert").map_err(|error| place.arrow(error))?);
+                kept.push(rows);
+            }
+            staged.add(place, partition, &kept)?;
+            staged.change(place, partition, &changes)?;
+        }
+        for (partition, rows) in &inserted {
+            staged.add(place, partition, std::slice::from_ref(rows))?;
+            let changes = files::as_change(rows, "insert").map_err(|error| place.arrow(error))?;
+            staged.change(place, partition, &[changes])?;
+        }
+        if missing > 0 {
+            return Err(LakeError::Missing { path: self.root.clone(), table: self.spec.name, rows: missing });
+        }
+        self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, Some(&live), staged)?;
+        self.tidy(engine)
+    }
+
+    /// The files of `partition` that hold some of `rows`, what else they hold, and how many of `rows` are in none.
+    #[allow(clippy::type_complexity)]
+    fn without<'a>(
+        &self,
+        live: &'a Live,
+        partition: &Partition,
+        rows: &RecordBatch,
+    ) -> Result<(Vec<&'a LiveFile>, Vec<RecordBatch>, usize), LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let keys = files::comparable(rows).map_err(|error| place.arrow(error))?;
+        let mut wanted: HashMap<&[u8], usize> = HashMap::new();
+        for key in &keys {
+            *wanted.entry(key.data()).or_default() += 1;
+        }
+        let leading = rows.column(0).as_string_opt::<i32>().filter(|texts| texts.null_count() == 0);
+        let leading: Option<Vec<&str>> =
+            leading.map(|texts| texts.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect());
+        let (mut removes, mut kept) = (Vec::new(), Vec::new());
+        for file in live.files.iter().filter(|file| file.partition == *partition) {
+            if leading.as_ref().is_some_and(|texts| !file.may_hold(schema.field(0).name(), texts)) {
+                continue;
+            }
+            let batch = files::read(place, &file.path, &schema)?;
+            let held = files::comparable(&batch).map_err(|error| place.arrow(error))?;
+            let keep: BooleanArray = held
+                .iter()
+                .map(|row| match wanted.get_mut(row.data()) {
+                    Some(left) if *left > 0 => {
+                        *left -= 1;
+                        Some(false)
+                    }
+                    _ => Some(true),
+                })
+                .collect();
+            if keep.true_count() < keep.len() {
+                removes.push(file);
+                kept.push(filter_record_batch(&batch, &keep).map_err(|error| place.arrow(error))?);
+            }
+        }
+        Ok((removes, kept, wanted.values().sum()))
+    }
+
+    fn partitions(&self, rows: &RecordBatch) -> Result<BTreeMap<Partition, RecordBatch>, LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let parts = files::by_partition(&self.spec, rows).map_err(|error| place.arrow(error))?;
+        parts
+            .into_iter()
+            .map(|(partition, rows)| {
+                Ok((partition, files::sorted(&schema, &[rows]).map_err(|error| place.arrow(error))?))
+            })
+            .collect()
+    }
+
+    /// Checkpoints and compacts, where it is time.
+    fn tidy(&mut self, engine: &Engine) -> Result<(), LakeError> {
+        if self.version().is_multiple_of(COMPACT_EVERY) {
+            self.compact(engine)?;
+        }
+        if self.version().is_multiple_of(CHECKPOINT_EVERY) {
+            self.checkpoint(engine)?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, engine: &Engine) -> Result<(), LakeError> {
+        let (_, snapshot) =
+            self.snapshot.clone().checkpoint(engine, None).map_err(|error| self.place().delta(error))?;
+        self.snapshot = snapshot;
+        let log = self.root.join("_delta_log");
+        for name in [format!("{:020}.checkpoint.parquet", self.version()), "_last_checkpoint".to_owned()] {
+            let path = log.join(name);
+            fs::File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
+        }
+        sync_dir(&log).map_err(io(&log))
+    }
+
+    /// Makes one of each [`COMPACT_FILES`] or more files of a partition that are within a factor of 8 of each other, so that a
+    /// row is rewritten a logarithmic number of times. Changes no row.
+    fn compact(&mut self, engine: &Engine) -> Result<(), LakeError> {
+        let live = self.live(engine)?;
+        let mut tiers: BTreeMap<(&Partition, u32), Vec<&LiveFile>> = BTreeMap::new();
+        for file in live.files.iter().filter(|file| file.rows < MAX_ROWS as u64 / 2) {
+            tiers.entry((&file.partition, file.rows.max(1).ilog2() / 3)).or_default().push(file);
+        }
+        tiers.retain(|_, files| files.len() >= COMPACT_FILES);
+        if tiers.is_empty() {
+            return Ok(());
+        }
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let mut staged = Staged::default();
+        for ((partition, _), files) in tiers {
+            let batches: Vec<_> =
+                files.par_iter().map(|file| files::read(place, &file.path, &schema)).collect::<Result<_, _>>()?;
+            staged.add(place, partition, &batches)?;
+            staged.removes.extend(files);
+        }
+        self.commit(engine, None, UpdateTableOperation::Optimize, Some(&live), staged)
+    }
+
+    /// Writes the files of `staged`, then the commit that makes them part of the table.
+    fn commit(
+        &mut self,
+        engine: &Engine,
+        epoch: Option<u64>,
+        operation: UpdateTableOperation,
+        live: Option<&Live>,
+        staged: Staged<'_>,
+    ) -> Result<(), LakeError> {
+        let place = Place { path: &self.root, table: self.spec.name };
+        let mut touched = BTreeSet::new();
+        let stem = format!("{:020}", self.version() + 1);
+        let changes = staged
+            .changes
+            .iter()
+            .map(|(partition, rows)| {
+                let (path, size) = files::write(place, &self.root.join(CHANGES), &stem, rows)?;
+                touched.insert(self.root.join(CHANGES));
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let values: BTreeMap<_, _> = self.spec.partition.iter().zip(partition).collect();
+                Ok(json!({"cdc": {
+                    "path": format!("{CHANGES}/{name}"), "partitionValues": values, "size": size, "dataChange": false,
+                }}))
+            })
+            .collect::<Result<Vec<_>, LakeError>>()?;
+
+        let removes = !staged.removes.is_empty();
+        let committer = DurableCommitter { changes, replaces: removes && epoch.is_some() };
+        let mut builder = self.snapshot.clone().update_table(operation, ENGINE_INFO, !removes);
+        if let Some(epoch) = epoch {
+            builder = builder.with_transaction_id(APPLICATION, i64::try_from(epoch).unwrap_or(i64::MAX));
+        }
+        let mut transaction = builder.build(engine, Box::new(committer)).map_err(|error| place.delta(error))?;
+        let state = transaction.write_state().map_err(|error| place.delta(error))?;
+        for (partition, rows) in &staged.adds {
+            let values = self
+                .spec
+                .partition
+                .iter()
+                .zip(partition)
+                .map(|(name, value)| ((*name).to_owned(), Scalar::from(value.clone())));
+            let context = state.write_context_builder().with_partition_values(values.collect()).build();
+            let context = context.map_err(|error| place.delta(error))?;
+            let dir = context.write_dir().to_file_path().unwrap_or_else(|()| self.root.clone());
+            for start in (0..rows.num_rows()).step_by(MAX_ROWS) {
+                let rows = rows.slice(start, MAX_ROWS.min(rows.num_rows() - start));
+                let (path, size) = files::write(place, &dir, &stem, &rows)?;
+                let stats = collect_stats(&rows, context.stats_columns(), context.physical_data_schema());
+                let file = FileMeta::new(file_url(&path)?, modified_ms(&path)?, size);
+                let add = stats.and_then(|stats| build_add_file_metadata(DataFileMetadata::new(file, stats), &context));
+                transaction.add_files(add.map_err(|error| place.delta(error))?);
+            }
+            // The folder of a new partition is a new name in those above it.
+            touched.extend(dir.ancestors().take_while(|dir| dir.starts_with(&self.root)).map(Path::to_owned));
+        }
+        if let Some(live) = live {
+            for actions in live.actions_of(&staged.removes).map_err(|error| place.delta(error))? {
+                transaction.remove_files(actions);
+            }
+        }
+        for dir in touched {
+            sync_dir(&dir).map_err(io(&dir))?;
+        }
+        let result = transaction.commit(engine).map_err(|error| place.delta(error))?;
+        self.snapshot = committed(place, result)?;
+        self.epoch = epoch.or(self.epoch);
+        Ok(())
+    }
+}
+
+impl Staged<'_> {
+    fn add(&mut self, place: Place<'_>, partition: &Partition, batches: &[RecordBatch]) -> Result<(), LakeError> {
+        self.adds.extend(merged(place, partition, batches)?);
+        Ok(())
+    }
+
+    fn change(&mut self, place: Place<'_>, partition: &Partition, batches: &[RecordBatch]) -> Result<(), LakeError> {
+        self.changes.extend(merged(place, partition, batches)?);
+        Ok(())
+    }
+}
+
+/// `batches` as one sorted batch of `partition`; none where there are no rows.
+fn merged(
+    place: Place<'_>,
+    partition: &Partition,
+    batches: &[RecordBatch],
+) -> Result<Option<(Partition, RecordBatch)>, LakeError> {
+    let Some(first) = batches.first() else { return Ok(None) };
+    let batch = files::sorted(&first.schema(), batches).map_err(|error| place.arrow(error))?;
+    Ok((batch.num_rows() > 0).then(|| (partition.clone(), batch)))
+}
+
+/// The snapshot after a commit.
+fn committed<S>(place: Place<'_>, result: CommitResult<S>) -> Result<SnapshotRef, LakeError> {
+    match result {
+        CommitResult::Committed(done) => match done.post_commit_snapshot() {
+            Some(snapshot) => Ok(snapshot.clone()),
+            None => Err(place.delta(delta_kernel::KernelError::generic("no snapshot after the commit"))),
+        },
+        CommitResult::Conflicted(conflict) => Err(LakeError::Conflict {
+            path: place.path.to_owned(),
+            table: place.table,
+            version: conflict.conflict_version(),
+        }),
+        CommitResult::Retryable(failed) => Err(place.delta(failed.error)),
+    }
+}
+
+/// The first column in which a table differs from what it should be.
+fn difference(held: &Schema, known: &Schema) -> Option<String> {
+    let (held, known) = (held.fields(), known.fields());
+    let differs = held.iter().zip(known).find(|(held, known)| {
+        held.name() != known.name()
+            || held.data_type() != known.data_type()
+            || held.is_nullable() != known.is_nullable()
+    });
+    match differs {
+        Some((held, known)) => Some(format!(
+            "it has {} {} where {} {} is expected",
+            held.name(),
+            held.data_type(),
+            known.name(),
+            known.data_type()
+        )),
+        None if held.len() == known.len() => None,
+        None => Some(format!("it has {} columns where {} are expected", held.len(), known.len())),
+    }
+}
+
+fn url(root: &Path) -> Result<Url, LakeError> {
+    let absolute = std::path::absolute(root).map_err(io(root))?;
+    Url::from_directory_path(&absolute)
+        .map_err(|()| io(root)(std::io::Error::other("the path cannot be written as a URL")))
+}
+
+fn file_url(path: &Path) -> Result<Url, LakeError> {
+    let absolute = std::path::absolute(path).map_err(io(path))?;
+    Url::from_file_path(&absolute).map_err(|()| io(path)(std::io::Error::other("the path cannot be written as a URL")))
+}
+
+fn modified_ms(path: &Path) -> Result<i64, LakeError> {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(io(path))?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
