@@ -63,7 +63,7 @@ impl Committer for DurableCommitter {
         let log = path.parent().unwrap_or(&path);
         fs::create_dir_all(log)?;
         // The process id keeps two writers from sharing the file.
-        let waiting = log.join(format!(".{:020}.{}.tmp", metadata.version(), std::process::id()));
+        let waiting = log.join(format!(".{:020}.{}{WAITING}", metadata.version(), std::process::id()));
         let mut file = File::create(&waiting)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -87,6 +87,14 @@ impl Committer for DurableCommitter {
     fn publish(&self, _: &dyn Engine, _: PublishMetadata) -> KernelResult<()> {
         Ok(())
     }
+}
+
+/// How the name of a commit ends that is not in the log yet.
+const WAITING: &str = ".tmp";
+
+/// Whether `path` is a commit that never came to be.
+pub(super) fn is_waiting(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(WAITING))
 }
 
 /// Makes the names in a folder outlive a loss of power.

@@ -13,6 +13,7 @@ mod row;
 mod rows;
 mod spec;
 mod table;
+mod tidy;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -244,3 +245,6 @@ impl Lake {
         Ok((table, engine))
     }
 }
+
+#[cfg(test)]
+mod tests;

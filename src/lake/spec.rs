@@ -11,7 +11,7 @@ pub struct TableSpec {
     pub name: &'static str,
     /// Its columns in order. The rows of a file are sorted by them from the left; lists do not count.
     pub columns: &'static [ColumnSpec],
-    /// The columns that part it into folders; all of them are [`Kind::Text`], never null.
+    /// The columns that part it into folders: the last of its columns, all of them [`Kind::Text`], never null.
     pub partition: &'static [&'static str],
     /// Whether rows are withdrawn from it, so that it keeps a change feed.
     pub feed: bool,

@@ -1,4 +1,4 @@
-//! One Delta table: opening, appending, replacing, keeping it tidy.
+//! One Delta table: opening, appending, replacing.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,7 +28,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{
-    committer::{DurableCommitter, sync_dir},
+    committer::{DurableCommitter, is_waiting, sync_dir},
     error::{LakeError, Place, io},
     files::{self, MAX_ROWS, Partition},
     live::{Live, LiveFile},
@@ -41,27 +41,21 @@ pub(super) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 /// The application whose transactions carry the epoch.
 const APPLICATION: &str = "larder";
 const ENGINE_INFO: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
-/// Versions from one checkpoint to the next: opening reads at most so many commits one by one.
-const CHECKPOINT_EVERY: u64 = 16;
-/// Versions from one look for small files to the next.
-const COMPACT_EVERY: u64 = 8;
-/// So many files of a partition, alike in size, are made one.
-const COMPACT_FILES: usize = 8;
 const CHANGES: &str = "_change_data";
 
 /// A table as of its newest commit.
 pub(super) struct Table {
-    spec: TableSpec,
-    root: PathBuf,
-    snapshot: SnapshotRef,
+    pub(super) spec: TableSpec,
+    pub(super) root: PathBuf,
+    pub(super) snapshot: SnapshotRef,
     epoch: Option<u64>,
 }
 
 /// What a commit does.
 #[derive(Default)]
-struct Staged<'a> {
+pub(super) struct Staged<'a> {
     adds: Vec<(Partition, RecordBatch)>,
-    removes: Vec<&'a LiveFile>,
+    pub(super) removes: Vec<&'a LiveFile>,
     /// Rows with their `_change_type`.
     changes: Vec<(Partition, RecordBatch)>,
 }
@@ -71,12 +65,7 @@ impl Table {
     pub(super) fn open(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Option<Self>, LakeError> {
         let place = Place { path: &root, table: spec.name };
         // A crash while it is made leaves a log without a commit.
-        let log = root.join("_delta_log");
-        let has_commit = log.is_dir()
-            && fs::read_dir(&log)
-                .map_err(io(&log))?
-                .filter_map(|file| file.ok()?.file_name().into_string().ok())
-                .any(|name| !name.starts_with('.') && (name.ends_with(".json") || name.ends_with(".parquet")));
+        let has_commit = log_files(&root)?.iter().any(|path| !is_waiting(path));
         if !has_commit {
             return Ok(None);
         }
@@ -90,10 +79,13 @@ impl Table {
         Ok(Some(Self { spec, root, snapshot, epoch }))
     }
 
-    /// A new table in `root`.
+    /// A new table in `root`, where [`Table::open`] found none.
     pub(super) fn create(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Self, LakeError> {
         let place = Place { path: &root, table: spec.name };
         fs::create_dir_all(&root).map_err(io(&root))?;
+        for left in log_files(&root)? {
+            fs::remove_file(&left).map_err(io(&left))?;
+        }
         let schema = StructType::try_from_arrow(spec.schema().as_ref()).map_err(|error| place.arrow(error))?;
         let mut builder = create_table(url(&root)?.as_str(), Arc::new(schema), ENGINE_INFO, true);
         if !spec.partition.is_empty() {
@@ -125,7 +117,7 @@ impl Table {
         self.snapshot.version()
     }
 
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         Place { path: &self.root, table: self.spec.name }
     }
 
@@ -163,7 +155,8 @@ impl Table {
         let adds = self.partitions(rows)?.into_iter().collect();
         let staged = Staged { adds, ..Staged::default() };
         self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, None, staged)?;
-        self.tidy(engine)
+        self.tidy(engine);
+        Ok(())
     }
 
     /// Takes `deleted` out and puts `inserted` in, in one commit. Only files that hold a row of `deleted` are rewritten.
@@ -188,9 +181,8 @@ impl Table {
         let mut staged = Staged::default();
         let mut missing = 0;
         for (partition, rows) in &deleted {
-            let (removes, mut kept, lacking) = self.without(&live, partition, rows)?;
+            let (mut kept, lacking) = self.without(&live, partition, rows, &mut staged)?;
             missing += lacking;
-            staged.removes.extend(removes);
             let mut changes = vec![files::as_change(rows, "delete").map_err(|error| place.arrow(error))?];
             if let Some(rows) = inserted.remove(partition) {
                 changes.push(files::as_change(&rows, "insert").map_err(|error| place.arrow(error))?);
@@ -208,17 +200,19 @@ impl Table {
             return Err(LakeError::Missing { path: self.root.clone(), table: self.spec.name, rows: missing });
         }
         self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, Some(&live), staged)?;
-        self.tidy(engine)
+        self.tidy(engine);
+        Ok(())
     }
 
-    /// The files of `partition` that hold some of `rows`, what else they hold, and how many of `rows` are in none.
-    #[allow(clippy::type_complexity)]
+    /// Stages the removal of each file of `partition` that holds some of `rows`; what else those files hold, and how many of
+    /// `rows` are in none.
     fn without<'a>(
         &self,
         live: &'a Live,
         partition: &Partition,
         rows: &RecordBatch,
-    ) -> Result<(Vec<&'a LiveFile>, Vec<RecordBatch>, usize), LakeError> {
+        staged: &mut Staged<'a>,
+    ) -> Result<(Vec<RecordBatch>, usize), LakeError> {
         let (place, schema) = (self.place(), files::file_schema(&self.spec));
         let keys = files::comparable(rows).map_err(|error| place.arrow(error))?;
         let mut wanted: HashMap<&[u8], usize> = HashMap::new();
@@ -228,29 +222,27 @@ impl Table {
         let leading = rows.column(0).as_string_opt::<i32>().filter(|texts| texts.null_count() == 0);
         let leading: Option<Vec<&str>> =
             leading.map(|texts| texts.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect());
-        let (mut removes, mut kept) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         for file in live.files.iter().filter(|file| file.partition == *partition) {
             if leading.as_ref().is_some_and(|texts| !file.may_hold(schema.field(0).name(), texts)) {
                 continue;
             }
             let batch = files::read(place, &file.path, &schema)?;
             let held = files::comparable(&batch).map_err(|error| place.arrow(error))?;
-            let keep: BooleanArray = held
-                .iter()
-                .map(|row| match wanted.get_mut(row.data()) {
-                    Some(left) if *left > 0 => {
-                        *left -= 1;
-                        Some(false)
-                    }
-                    _ => Some(true),
-                })
-                .collect();
-            if keep.true_count() < keep.len() {
-                removes.push(file);
-                kept.push(filter_record_batch(&batch, &keep).map_err(|error| place.arrow(error))?);
+            let stays = |row: &[u8]| match wanted.get_mut(row) {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    false
+                }
+                _ => true,
+            };
+            let mask = BooleanArray::from(held.iter().map(|row| row.data()).map(stays).collect::<Vec<_>>());
+            if mask.true_count() < mask.len() {
+                staged.removes.push(file);
+                kept.push(filter_record_batch(&batch, &mask).map_err(|error| place.arrow(error))?);
             }
         }
-        Ok((removes, kept, wanted.values().sum()))
+        Ok((kept, wanted.values().sum()))
     }
 
     fn partitions(&self, rows: &RecordBatch) -> Result<BTreeMap<Partition, RecordBatch>, LakeError> {
@@ -264,54 +256,8 @@ impl Table {
             .collect()
     }
 
-    /// Checkpoints and compacts, where it is time.
-    fn tidy(&mut self, engine: &Engine) -> Result<(), LakeError> {
-        if self.version().is_multiple_of(COMPACT_EVERY) {
-            self.compact(engine)?;
-        }
-        if self.version().is_multiple_of(CHECKPOINT_EVERY) {
-            self.checkpoint(engine)?;
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, engine: &Engine) -> Result<(), LakeError> {
-        let (_, snapshot) =
-            self.snapshot.clone().checkpoint(engine, None).map_err(|error| self.place().delta(error))?;
-        self.snapshot = snapshot;
-        let log = self.root.join("_delta_log");
-        for name in [format!("{:020}.checkpoint.parquet", self.version()), "_last_checkpoint".to_owned()] {
-            let path = log.join(name);
-            fs::File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
-        }
-        sync_dir(&log).map_err(io(&log))
-    }
-
-    /// Makes one of each [`COMPACT_FILES`] or more files of a partition that are within a factor of 8 of each other, so that a
-    /// row is rewritten a logarithmic number of times. Changes no row.
-    fn compact(&mut self, engine: &Engine) -> Result<(), LakeError> {
-        let live = self.live(engine)?;
-        let mut tiers: BTreeMap<(&Partition, u32), Vec<&LiveFile>> = BTreeMap::new();
-        for file in live.files.iter().filter(|file| file.rows < MAX_ROWS as u64 / 2) {
-            tiers.entry((&file.partition, file.rows.max(1).ilog2() / 3)).or_default().push(file);
-        }
-        tiers.retain(|_, files| files.len() >= COMPACT_FILES);
-        if tiers.is_empty() {
-            return Ok(());
-        }
-        let (place, schema) = (self.place(), files::file_schema(&self.spec));
-        let mut staged = Staged::default();
-        for ((partition, _), files) in tiers {
-            let batches: Vec<_> =
-                files.par_iter().map(|file| files::read(place, &file.path, &schema)).collect::<Result<_, _>>()?;
-            staged.add(place, partition, &batches)?;
-            staged.removes.extend(files);
-        }
-        self.commit(engine, None, UpdateTableOperation::Optimize, Some(&live), staged)
-    }
-
     /// Writes the files of `staged`, then the commit that makes them part of the table.
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         engine: &Engine,
         epoch: Option<u64>,
@@ -351,7 +297,10 @@ impl Table {
                 .iter()
                 .zip(partition)
                 .map(|(name, value)| ((*name).to_owned(), Scalar::from(value.clone())));
-            let context = state.write_context_builder().with_partition_values(values.collect()).build();
+            let context = state.write_context_builder();
+            // Of a table in one piece the kernel takes no values, not even none.
+            let context = if partition.is_empty() { context } else { context.with_partition_values(values.collect()) };
+            let context = context.build();
             let context = context.map_err(|error| place.delta(error))?;
             let dir = context.write_dir().to_file_path().unwrap_or_else(|()| self.root.clone());
             for start in (0..rows.num_rows()).step_by(MAX_ROWS) {
@@ -381,7 +330,12 @@ impl Table {
 }
 
 impl Staged<'_> {
-    fn add(&mut self, place: Place<'_>, partition: &Partition, batches: &[RecordBatch]) -> Result<(), LakeError> {
+    pub(super) fn add(
+        &mut self,
+        place: Place<'_>,
+        partition: &Partition,
+        batches: &[RecordBatch],
+    ) -> Result<(), LakeError> {
         self.adds.extend(merged(place, partition, batches)?);
         Ok(())
     }
@@ -438,6 +392,16 @@ fn difference(held: &Schema, known: &Schema) -> Option<String> {
         None if held.len() == known.len() => None,
         None => Some(format!("it has {} columns where {} are expected", held.len(), known.len())),
     }
+}
+
+/// What lies in the log of the table in `root`.
+fn log_files(root: &Path) -> Result<Vec<PathBuf>, LakeError> {
+    let log = root.join("_delta_log");
+    if !log.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = fs::read_dir(&log).map_err(io(&log))?;
+    files.map(|file| Ok(file.map_err(io(&log))?.path())).collect()
 }
 
 fn url(root: &Path) -> Result<Url, LakeError> {

@@ -13,10 +13,10 @@ table! {
     columns |row| {
         appliance: Name = row.appliance.0,
         sensor: Name = row.sensor.0,
-        modality: Modality = row.modality,
         time: Time = row.time,
         sequence: u32 = row.sequence,
         value: i64 = row.value,
+        modality: Modality = row.modality,
     }
     derived { month: Month = Month(row.time) }
     read Reading { appliance: ApplianceId(appliance), sensor: SensorId(sensor), modality, time, sequence, value }
