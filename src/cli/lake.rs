@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use larder::engine::ViewChanges;
 use serde::Serialize;
 
 use super::output::{Output, table};
@@ -28,7 +27,7 @@ pub(super) struct Folder {
 
 #[derive(Debug, Serialize)]
 struct ViewDigest {
-    view: &'static str,
+    view: String,
     rows: u64,
     digest: String,
 }
@@ -45,7 +44,7 @@ impl Lake {
                             let version = t.version.to_string();
                             let epoch = t.epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
                             vec![
-                                t.table.to_owned(),
+                                t.table.clone(),
                                 t.rows.to_string(),
                                 t.files.to_string(),
                                 t.bytes.to_string(),
@@ -58,14 +57,14 @@ impl Lake {
                 })
             }
             Self::Digest(Folder { lake }) => {
-                let digests = open(&lake)?.digest(ViewChanges::VIEWS)?;
+                let digests = open(&lake)?.digest()?;
                 let digests: Vec<_> = digests
                     .into_iter()
-                    .map(|d| ViewDigest { view: d.view, rows: d.rows, digest: d.digest.to_string() })
+                    .map(|(view, rows, digest)| ViewDigest { view, rows, digest: digest.to_string() })
                     .collect();
                 output.result(&digests, |digests| {
                     let rows: Vec<_> =
-                        digests.iter().map(|d| vec![d.view.to_owned(), d.rows.to_string(), d.digest.clone()]).collect();
+                        digests.iter().map(|d| vec![d.view.clone(), d.rows.to_string(), d.digest.clone()]).collect();
                     table(&["view", "rows", "digest"], &rows)
                 })
             }

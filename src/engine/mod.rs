@@ -151,7 +151,7 @@ impl Engine {
         }
         batch.reviews = lake.read::<Review>(&mut names)?.into_iter().map(|review| (review, 1)).collect();
 
-        let first_epoch = lake.last_epoch()?.map_or(0, |epoch| epoch + 1);
+        let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
         workers.send(batch)?;
         let mut changes = workers.finish_epochs()?;
         changes.subtract_held(&lake, &mut names)?;
@@ -302,7 +302,7 @@ impl Engine {
         let epoch = self.first_epoch + self.workers.next_epoch() - 1;
         let Uncommitted { readings, frames, declared, dead_letters, products, appliances } =
             std::mem::take(&mut self.uncommitted);
-        let (lake, names) = (&mut self.lake, &mut self.names);
+        let (lake, names) = (&mut self.lake, &self.names);
         lake.append(names, epoch, &readings)?;
         lake.append_frames(names, epoch, &frames)?;
         lake.append(names, epoch, &declared)?;

@@ -17,9 +17,6 @@ macro_rules! changes {
         }
 
         impl ViewChanges {
-            /// Every view's name, as the lake calls its table.
-            pub const VIEWS: &'static [&'static str] = &[$(stringify!($view)),*];
-
             /// Collects on this worker every change of `views`.
             pub(super) fn collect(
                 views: Views<'_>,
@@ -73,7 +70,7 @@ macro_rules! changes {
             ///
             /// # Errors
             /// [`LakeError`] where a commit fails; the tables before it in the list are then ahead of those behind it.
-            pub(super) fn commit(self, lake: &mut Lake, names: &mut Names, epoch: u64) -> Result<(), LakeError> {
+            pub(super) fn commit(self, lake: &mut Lake, names: &Names, epoch: u64) -> Result<(), LakeError> {
                 $(
                     let mut rows: Vec<($row, isize)> =
                         self.$view.into_iter().map(|(row, _, diff)| (row, diff)).collect();

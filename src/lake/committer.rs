@@ -1,8 +1,8 @@
-//! The last step of a commit: one JSON file, written whole, synced, and put in place only where none is.
+//! Commits that are on the disk when they are done, and that tell the change feed what changed.
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{ErrorKind, Write as _},
     path::Path,
 };
 
@@ -11,70 +11,73 @@ use delta_kernel::{
     committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata},
     engine::to_json_bytes,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// A file of the change data feed: what rows a commit took away and added, in one partition.
-#[derive(Debug, Clone)]
-pub(super) struct ChangeFile {
-    /// Relative to the table.
-    pub(super) path: String,
-    pub(super) bytes: u64,
-    pub(super) month: Option<String>,
+/// Writes a commit beside the log, syncs it, and links it into the log under its version, which fails where that version is
+/// taken. A crash leaves at most a file whose name no reader takes for a commit.
+pub(super) struct DurableCommitter {
+    /// The `cdc` actions.
+    pub(super) changes: Vec<Value>,
+    /// Whether the commit replaces files and, in doing so, changes rows.
+    ///
+    /// The kernel refuses such a commit on a table with a change feed, because it cannot write one; so it is staged as one that
+    /// changes no row, and said to change rows here, where `changes` tells which.
+    pub(super) replaces: bool,
 }
 
-/// Commits to a folder of the local file system, with change files.
-///
-/// The kernel refuses a commit that both adds and removes files on a table with a change data feed, since it writes no `cdc`
-/// actions itself. The transaction is therefore staged as one that changes no data, and the actions are marked as
-/// changing data here, beside the `cdc` actions that say how.
-#[derive(Debug, Default)]
-pub(super) struct SyncedCommitter {
-    pub(super) changes: Vec<ChangeFile>,
-}
-
-impl SyncedCommitter {
-    fn lines(&self, actions: KernelResultIterator<'_, FilteredEngineData>) -> KernelResult<Vec<u8>> {
-        let mut text = Vec::new();
-        for line in to_json_bytes(actions)?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let mut action: Value = serde_json::from_slice(line).map_err(KernelError::generic_err)?;
+impl DurableCommitter {
+    fn actions(&self, actions: KernelResultIterator<'_, FilteredEngineData>) -> KernelResult<Vec<u8>> {
+        let bytes = to_json_bytes(actions)?;
+        if !self.replaces {
+            return Ok(bytes);
+        }
+        let mut lines = Vec::with_capacity(bytes.len() + 256 * self.changes.len());
+        for action in serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>() {
+            let mut action = action.map_err(invalid)?;
             for kind in ["add", "remove"] {
-                if let Some(Value::Object(file)) = action.get_mut(kind) {
-                    file.insert("dataChange".to_owned(), Value::Bool(true));
+                if let Some(flag) = action.get_mut(kind).and_then(|file| file.get_mut("dataChange")) {
+                    *flag = Value::Bool(true);
                 }
             }
-            serde_json::to_writer(&mut text, &action).map_err(KernelError::generic_err)?;
-            text.push(b'\n');
+            serde_json::to_writer(&mut lines, &action).map_err(invalid)?;
+            lines.push(b'\n');
         }
-        for ChangeFile { path, bytes, month } in &self.changes {
-            let partition = month.as_ref().map_or_else(|| json!({}), |month| json!({ "month": month }));
-            let action =
-                json!({"cdc": {"path": path, "partitionValues": partition, "size": bytes, "dataChange": false}});
-            serde_json::to_writer(&mut text, &action).map_err(KernelError::generic_err)?;
-            text.push(b'\n');
+        for change in &self.changes {
+            serde_json::to_writer(&mut lines, change).map_err(invalid)?;
+            lines.push(b'\n');
         }
-        Ok(text)
+        Ok(lines)
     }
 }
 
-impl Committer for SyncedCommitter {
+impl Committer for DurableCommitter {
     fn commit(
         &self,
         _: &dyn Engine,
         actions: KernelResultIterator<'_, FilteredEngineData>,
-        commit: CommitMetadata,
+        metadata: CommitMetadata,
     ) -> KernelResult<CommitResponse> {
-        let text = self.lines(actions)?;
-        let url = commit.published_commit_path()?;
-        let path = url.to_file_path().map_err(|()| KernelError::generic(format!("{url} is no file")))?;
-        match put_if_absent(&path, &text) {
-            Ok(()) => Ok(CommitResponse::Committed {
-                file_meta: FileMeta::new(url, commit.in_commit_timestamp(), text.len() as u64),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Ok(CommitResponse::Conflict { version: commit.version() })
+        let bytes = self.actions(actions)?;
+        let url = metadata.published_commit_path()?;
+        let path = url.to_file_path().map_err(|()| KernelError::generic("a lake lies in a local folder"))?;
+        let log = path.parent().unwrap_or(&path);
+        fs::create_dir_all(log)?;
+        // The process id keeps two writers from sharing the file.
+        let waiting = log.join(format!(".{:020}.{}{WAITING}", metadata.version(), std::process::id()));
+        let mut file = File::create(&waiting)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        let linked = fs::hard_link(&waiting, &path);
+        fs::remove_file(&waiting)?;
+        match linked {
+            Ok(()) => sync_dir(log)?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Ok(CommitResponse::Conflict { version: metadata.version() });
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        let file_meta = FileMeta::new(url, metadata.in_commit_timestamp(), bytes.len() as u64);
+        Ok(CommitResponse::Committed { file_meta })
     }
 
     fn is_catalog_committer(&self) -> bool {
@@ -86,19 +89,19 @@ impl Committer for SyncedCommitter {
     }
 }
 
-/// Writes `path` whole and synced, or fails with [`io::ErrorKind::AlreadyExists`]; a hard link is atomic and never replaces.
-fn put_if_absent(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension(format!("json.{}.new", std::process::id()));
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&beside, path);
-    fs::remove_file(&beside)?;
-    linked?;
-    sync_parent(path)
+/// How the name of a commit ends that is not in the log yet.
+const WAITING: &str = ".tmp";
+
+/// Whether `path` is a commit that never came to be.
+pub(super) fn is_waiting(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(WAITING))
 }
 
-/// Makes the entry of `path` in its folder last.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+/// Makes the names in a folder outlive a loss of power.
+pub(super) fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn invalid(error: serde_json::Error) -> KernelError {
+    KernelError::generic(format!("a commit that is no JSON: {error}"))
 }

@@ -1,375 +1,422 @@
-//! One Delta table.
+//! One Delta table: opening, appending, replacing.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array},
-    compute::{SortColumn, lexsort_to_indices, take_record_batch},
-    datatypes::{DataType, Field, Schema},
+    array::{Array, AsArray, BooleanArray, RecordBatch},
+    compute::filter_record_batch,
+    datatypes::Schema,
 };
 use delta_kernel::{
-    FileMeta, FilteredEngineData, Snapshot, SnapshotRef,
-    engine::arrow_data::ArrowEngineData,
+    FileMeta, Snapshot, SnapshotRef,
+    engine::arrow_conversion::{TryFromArrow, TryIntoArrow},
     expressions::Scalar,
-    object_store::local::LocalFileSystem,
-    transaction::{
-        BoundWriteContext, CommitResult, Transaction, UpdateTableOperation, create_table::create_table,
-        data_layout::DataLayout,
-    },
+    schema::StructType,
+    transaction::{CommitResult, UpdateTableOperation, create_table::create_table, data_layout::DataLayout},
 };
 use delta_kernel_default_engine::{
-    DefaultEngine, DefaultEngineBuilder, build_add_file_metadata, executor::tokio::TokioMultiThreadExecutor,
-    parquet::DataFileMetadata, stats::collect_stats,
+    DefaultEngine, build_add_file_metadata, executor::tokio::TokioMultiThreadExecutor, parquet::DataFileMetadata,
+    stats::collect_stats,
 };
-use larder_records::Digest;
-use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
-    basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
-};
+use rayon::prelude::*;
+use serde_json::json;
 use url::Url;
 
 use super::{
-    LakeError,
-    columns::{Column, delta_schema},
-    committer::{ChangeFile, SyncedCommitter, sync_parent},
+    committer::{DurableCommitter, is_waiting, sync_dir},
+    error::{LakeError, Place, io},
+    files::{self, MAX_ROWS, Partition},
+    live::{Live, LiveFile},
+    spec::TableSpec,
 };
 
-/// The name under which commits record their epoch (application transaction).
+/// What reads and writes the logs.
+pub(super) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
+
+/// The application whose transactions carry the epoch.
 const APPLICATION: &str = "larder";
-/// Who wrote a commit.
 const ENGINE_INFO: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
-/// The partition column of tables divided by month.
-const MONTH: &str = "month";
-/// Commits between two checkpoints: reading a log without one costs about 0.3 ms a commit.
-const CHECKPOINT_EVERY: u64 = 16;
-/// Rows of one Parquet file at most.
-const FILE_ROWS: usize = 1 << 20;
+const CHANGES: &str = "_change_data";
 
-/// What the kernel reads and writes through.
-pub(super) struct Kernel {
-    engine: DefaultEngine<TokioMultiThreadExecutor>,
-    /// Runs the kernel's reads; must outlive `engine`'s use.
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Kernel {
-    pub(super) fn new() -> Result<Self, LakeError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|source| LakeError::Runtime { source })?;
-        let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle().clone()));
-        let engine = DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(executor).build();
-        Ok(Self { engine, _runtime: runtime })
-    }
-}
-
-/// A file of the table's current version.
-#[derive(Debug, Clone)]
-pub(super) struct DataFile {
-    /// Relative to the table.
-    path: String,
-    pub(super) bytes: u64,
-    pub(super) rows: u64,
-    /// The month whose rows it holds; none in tables that are not divided.
-    pub(super) month: Option<String>,
-}
-
-/// What one commit does to one month, or to all of a table that is not divided.
-pub(super) struct Rewrite {
-    pub(super) month: Option<String>,
-    /// Paths of the files that go.
-    pub(super) removed: Vec<DataFile>,
-    /// Rows that come, those of removed files that stay among them.
-    pub(super) added: RecordBatch,
-    /// Rows for the change data feed with the words for each; none where the added rows say it all.
-    pub(super) changes: Option<(RecordBatch, Vec<&'static str>)>,
-}
-
-/// An open Delta table.
+/// A table as of its newest commit.
 pub(super) struct Table {
-    dir: PathBuf,
-    snapshot: SnapshotRef,
-    by_month: bool,
+    pub(super) spec: TableSpec,
+    pub(super) root: PathBuf,
+    pub(super) snapshot: SnapshotRef,
+    epoch: Option<u64>,
+}
+
+/// What a commit does.
+#[derive(Default)]
+pub(super) struct Staged<'a> {
+    adds: Vec<(Partition, RecordBatch)>,
+    pub(super) removes: Vec<&'a LiveFile>,
+    /// Rows with their `_change_type`.
+    changes: Vec<(Partition, RecordBatch)>,
 }
 
 impl Table {
-    /// Opens the table in `dir`; none where there is no Delta log.
-    pub(super) fn open(kernel: &Kernel, dir: &Path, by_month: bool) -> Result<Option<Self>, LakeError> {
-        if !dir.join("_delta_log").is_dir() {
+    /// The table in `root`; none where there is none yet.
+    pub(super) fn open(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Option<Self>, LakeError> {
+        let place = Place { path: &root, table: spec.name };
+        // A crash while it is made leaves a log without a commit.
+        let has_commit = log_files(&root)?.iter().any(|path| !is_waiting(path));
+        if !has_commit {
             return Ok(None);
         }
-        let snapshot = Snapshot::builder_for(url(dir)?.as_str()).build(&kernel.engine).map_err(LakeError::at(dir))?;
-        Ok(Some(Self { dir: dir.to_owned(), snapshot, by_month }))
+        let snapshot = Snapshot::builder_for(url(&root)?.as_str()).build(engine).map_err(|error| place.delta(error))?;
+        let schema: Schema = snapshot.schema().as_ref().try_into_arrow().map_err(|error| place.arrow(error))?;
+        if let Some(difference) = difference(&schema, &spec.schema()) {
+            return Err(LakeError::OtherSchema { path: root, table: spec.name, difference });
+        }
+        let epoch = snapshot.get_app_id_version(APPLICATION, engine).map_err(|error| place.delta(error))?;
+        let epoch = epoch.and_then(|epoch| u64::try_from(epoch).ok());
+        Ok(Some(Self { spec, root, snapshot, epoch }))
     }
 
-    /// Creates the table in `dir`.
-    pub(super) fn create(
-        kernel: &Kernel,
-        dir: &Path,
-        columns: &[Column],
-        by_month: bool,
-        change_feed: bool,
-    ) -> Result<Self, LakeError> {
-        fs::create_dir_all(dir).map_err(LakeError::io(dir))?;
-        let schema = Arc::new(delta_schema(columns, by_month.then_some(MONTH))?);
-        let layout = if by_month { DataLayout::partitioned([MONTH]) } else { DataLayout::None };
-        let feed = if change_feed { "true" } else { "false" };
-        let created = create_table(url(dir)?.as_str(), schema, ENGINE_INFO, true)
-            .with_data_layout(layout)
-            .with_table_properties([("delta.enableChangeDataFeed", feed)])
-            .build(&kernel.engine, Box::new(SyncedCommitter::default()))
-            .and_then(|transaction| transaction.commit(&kernel.engine))
-            .map_err(LakeError::at(dir))?;
-        Ok(Self { dir: dir.to_owned(), snapshot: committed(dir, created)?, by_month })
+    /// A new table in `root`, where [`Table::open`] found none.
+    pub(super) fn create(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Self, LakeError> {
+        let place = Place { path: &root, table: spec.name };
+        fs::create_dir_all(&root).map_err(io(&root))?;
+        for left in log_files(&root)? {
+            fs::remove_file(&left).map_err(io(&left))?;
+        }
+        let schema = StructType::try_from_arrow(spec.schema().as_ref()).map_err(|error| place.arrow(error))?;
+        let mut builder = create_table(url(&root)?.as_str(), Arc::new(schema), ENGINE_INFO, true);
+        if !spec.partition.is_empty() {
+            builder = builder.with_data_layout(DataLayout::partitioned(spec.partition.iter().copied()));
+        }
+        if spec.feed {
+            builder = builder.with_table_properties([("delta.enableChangeDataFeed", "true")]);
+        }
+        let committer = DurableCommitter { changes: Vec::new(), replaces: false };
+        let result = builder
+            .build(engine, Box::new(committer))
+            .and_then(|transaction| transaction.commit(engine))
+            .map_err(|error| place.delta(error))?;
+        let snapshot = committed(place, result)?;
+        sync_dir(&root).map_err(io(&root))?;
+        if let Some(lake) = root.parent() {
+            sync_dir(lake).map_err(io(lake))?;
+        }
+        Ok(Self { spec, root, snapshot, epoch: None })
     }
 
-    /// The version that is open.
+    /// The epoch of its newest commit that carries one.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.epoch
+    }
+
+    /// Its version in the Delta log.
     pub(super) fn version(&self) -> u64 {
         self.snapshot.version()
     }
 
-    /// The epoch of the last commit.
-    pub(super) fn epoch(&self, kernel: &Kernel) -> Result<Option<u64>, LakeError> {
-        let version =
-            self.snapshot.get_app_id_version(APPLICATION, &kernel.engine).map_err(LakeError::at(&self.dir))?;
-        Ok(version.and_then(|version| u64::try_from(version).ok()))
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { path: &self.root, table: self.spec.name }
     }
 
-    /// The files of the open version, by path.
-    pub(super) fn files(&self, kernel: &Kernel) -> Result<Vec<DataFile>, LakeError> {
-        let at = || LakeError::at(&self.dir);
-        let mut files = Vec::new();
-        let scan = self.snapshot.clone().scan_builder().build().map_err(at())?;
-        for batch in scan.scan_metadata(&kernel.engine).map_err(at())? {
-            files = batch
-                .and_then(|batch| {
-                    batch.visit_scan_files(files, |files: &mut Vec<DataFile>, file| {
-                        files.push(DataFile {
-                            path: file.path,
-                            bytes: u64::try_from(file.size).unwrap_or(0),
-                            rows: file.stats.map_or(0, |stats| stats.num_records),
-                            month: file.partition_values.get(MONTH).cloned(),
-                        });
-                    })
-                })
-                .map_err(at())?;
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+    /// The files that it consists of.
+    pub(super) fn live(&self, engine: &Engine) -> Result<Live, LakeError> {
+        Live::of(&self.snapshot, &self.root, &self.spec, engine).map_err(|error| self.place().delta(error))
     }
 
-    /// Reads a file, batch by batch.
-    pub(super) fn read(
-        &self,
-        file: &DataFile,
-        mut each: impl FnMut(&RecordBatch) -> Result<(), LakeError>,
-    ) -> Result<(), LakeError> {
-        let path = self.dir.join(percent_decoded(&file.path));
-        let opened = File::open(&path).map_err(LakeError::io(&path))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
-            .and_then(|builder| builder.with_batch_size(1 << 16).build())
-            .map_err(LakeError::parquet(&path))?;
-        for batch in reader {
-            each(&batch.map_err(|source| LakeError::parquet(&path)(source.into()))?)?;
+    /// Its rows, a batch a file, all columns in order.
+    pub(super) fn read(&self, engine: &Engine) -> Result<Vec<RecordBatch>, LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        self.live(engine)?
+            .files
+            .par_iter()
+            .map(|file| {
+                let batch = files::read(place, &file.path, &schema)?;
+                files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
+            })
+            .collect()
+    }
+
+    /// Refuses an epoch that the table has seen: what it brings would be there twice.
+    fn check_epoch(&self, epoch: u64) -> Result<(), LakeError> {
+        match self.epoch {
+            Some(held) if epoch <= held => {
+                Err(LakeError::StaleEpoch { path: self.root.clone(), table: self.spec.name, epoch, held })
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Adds `rows` in one commit.
+    pub(super) fn append(&mut self, engine: &Engine, epoch: u64, rows: &RecordBatch) -> Result<(), LakeError> {
+        self.check_epoch(epoch)?;
+        let adds = self.partitions(rows)?.into_iter().collect();
+        let staged = Staged { adds, ..Staged::default() };
+        self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, None, staged)?;
+        self.tidy(engine);
         Ok(())
     }
 
-    /// Makes one commit of `rewrites`, as of `epoch`.
-    pub(super) fn commit(&mut self, kernel: &Kernel, epoch: u64, rewrites: Vec<Rewrite>) -> Result<(), LakeError> {
-        let dir = self.dir.clone();
-        let at = || LakeError::at(&dir);
-        let mut committer = SyncedCommitter::default();
-        for rewrite in &rewrites {
-            if let Some((rows, words)) = &rewrite.changes {
-                committer.changes.push(self.write_changes(rows, words, rewrite.month.as_deref())?);
-            }
-        }
-        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
-        let mut transaction = self
-            .snapshot
-            .clone()
-            .update_table(UpdateTableOperation::StreamingUpdate, ENGINE_INFO, false)
-            .with_transaction_id(APPLICATION, epoch)
-            .build(&kernel.engine, Box::new(committer))
-            .map_err(at())?;
-        let state = transaction.write_state().map_err(at())?;
-        let removed: HashSet<&str> =
-            rewrites.iter().flat_map(|rewrite| &rewrite.removed).map(|file| file.path.as_str()).collect();
-        self.stage_removals(kernel, &mut transaction, &removed)?;
-        for rewrite in &rewrites {
-            let mut context = state.write_context_builder();
-            if let Some(month) = &rewrite.month {
-                context =
-                    context.with_partition_values(HashMap::from([(MONTH.to_owned(), Scalar::from(month.clone()))]));
-            }
-            let context = context.build().map_err(at())?;
-            for start in (0..rewrite.added.num_rows()).step_by(FILE_ROWS) {
-                let rows = rewrite.added.slice(start, FILE_ROWS.min(rewrite.added.num_rows() - start));
-                let added = self.write_rows(&rows, rewrite.month.as_deref(), &context)?;
-                transaction.add_files(added);
-            }
-        }
-        let result = transaction.commit(&kernel.engine).map_err(at())?;
-        self.snapshot = committed(&dir, result)?;
-        if self.snapshot.version() % CHECKPOINT_EVERY == 0 {
-            self.snapshot = self.snapshot.checkpoint(&kernel.engine, None).map_err(at())?.1;
-        }
-        Ok(())
-    }
-
-    fn stage_removals(
-        &self,
-        kernel: &Kernel,
-        transaction: &mut Transaction,
-        removed: &HashSet<&str>,
-    ) -> Result<(), LakeError> {
-        if removed.is_empty() {
-            return Ok(());
-        }
-        let at = || LakeError::at(&self.dir);
-        let scan = self.snapshot.clone().scan_builder().build().map_err(at())?;
-        for batch in scan.scan_metadata(&kernel.engine).map_err(at())? {
-            let (data, mut selected) = batch.map_err(at())?.scan_files.into_parts();
-            // rows behind the end of the vector are selected
-            selected.resize(data.len(), true);
-            let data = ArrowEngineData::try_from_engine_data(data).map_err(at())?;
-            let paths = data.record_batch().column_by_name("path").and_then(|column| column.as_string_opt::<i32>());
-            let paths = paths.ok_or_else(|| LakeError::Log { dir: self.dir.clone() })?;
-            for (row, keep) in selected.iter_mut().enumerate() {
-                *keep = *keep && removed.contains(paths.value(row));
-            }
-            if selected.contains(&true) {
-                transaction.remove_files(FilteredEngineData::try_new(data, selected).map_err(at())?);
-            }
-        }
-        Ok(())
-    }
-
-    fn folder(&self, parent: &str, month: Option<&str>) -> String {
-        month.map_or_else(|| parent.to_owned(), |month| format!("{parent}{MONTH}={month}/"))
-    }
-
-    fn write_rows(
-        &self,
-        rows: &RecordBatch,
-        month: Option<&str>,
-        context: &BoundWriteContext,
-    ) -> Result<Box<dyn delta_kernel::EngineData>, LakeError> {
-        let at = || LakeError::at(&self.dir);
-        let relative = self.folder("", month);
-        let (path, bytes) = self.write_parquet(rows, &relative)?;
-        let stats = collect_stats(rows, context.stats_columns(), context.physical_data_schema()).map_err(at())?;
-        // a modification time is asked for; no reader of Larder's looks at it
-        let meta = FileMeta::new(url_of_file(&self.dir.join(&path))?, 0, bytes);
-        build_add_file_metadata(DataFileMetadata::new(meta, stats), context).map_err(at())
-    }
-
-    fn write_changes(&self, rows: &RecordBatch, words: &[&str], month: Option<&str>) -> Result<ChangeFile, LakeError> {
-        let mut fields = rows.schema().fields().to_vec();
-        fields.push(Arc::new(Field::new("_change_type", DataType::Utf8, false)));
-        let mut columns = rows.columns().to_vec();
-        columns.push(Arc::new(StringArray::from_iter_values(words)) as ArrayRef);
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(LakeError::schema)?;
-        let (path, bytes) = self.write_parquet(&batch, &self.folder("_change_data/", month))?;
-        Ok(ChangeFile { path, bytes, month: month.map(str::to_owned) })
-    }
-
-    /// Writes a Parquet file into `folder` of the table, synced; its relative path and size.
+    /// Takes `deleted` out and puts `inserted` in, in one commit. Only files that hold a row of `deleted` are rewritten.
     ///
-    /// The name holds the next version and the digest of the bytes: a retry writes the same file again, and two writers
-    /// in conflict never touch each other's.
-    fn write_parquet(&self, rows: &RecordBatch, folder: &str) -> Result<(String, u64), LakeError> {
-        let in_table = LakeError::parquet(&self.dir);
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(ENGINE_INFO.to_owned())
-            .build();
-        let write = || {
-            let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
-            writer.write(rows)?;
-            writer.into_inner()
-        };
-        let bytes = write().map_err(in_table)?;
-        let relative = format!("{folder}{:06}-{}.parquet", self.version() + 1, Digest::of(&bytes));
-        let path = self.dir.join(&relative);
-        let parent = self.dir.join(folder);
-        fs::create_dir_all(&parent)
-            .and_then(|()| fs::write(&path, &bytes))
-            .and_then(|()| File::open(&path)?.sync_all())
-            .and_then(|()| sync_parent(&path))
-            .map_err(LakeError::io(&path))?;
-        Ok((relative, bytes.len() as u64))
+    /// Which those are is read from the table itself each time: memory that is not the table's could differ from it after a
+    /// crash, and would have to hold every row.
+    pub(super) fn replace(
+        &mut self,
+        engine: &Engine,
+        epoch: u64,
+        inserted: &RecordBatch,
+        deleted: &RecordBatch,
+    ) -> Result<(), LakeError> {
+        if deleted.num_rows() == 0 {
+            return self.append(engine, epoch, inserted);
+        }
+        self.check_epoch(epoch)?;
+        let place = self.place();
+        let live = self.live(engine)?;
+        let mut inserted = self.partitions(inserted)?;
+        let deleted = self.partitions(deleted)?;
+        let mut staged = Staged::default();
+        let mut missing = 0;
+        for (partition, rows) in &deleted {
+            let (mut kept, lacking) = self.without(&live, partition, rows, &mut staged)?;
+            missing += lacking;
+            let mut changes = vec![files::as_change(rows, "delete").map_err(|error| place.arrow(error))?];
+            if let Some(rows) = inserted.remove(partition) {
+                changes.push(files::as_change(&rows, "insert").map_err(|error| place.arrow(error))?);
+                kept.push(rows);
+            }
+            staged.add(place, partition, &kept)?;
+            staged.change(place, partition, &changes)?;
+        }
+        for (partition, rows) in &inserted {
+            staged.add(place, partition, std::slice::from_ref(rows))?;
+            let changes = files::as_change(rows, "insert").map_err(|error| place.arrow(error))?;
+            staged.change(place, partition, &[changes])?;
+        }
+        if missing > 0 {
+            return Err(LakeError::Missing { path: self.root.clone(), table: self.spec.name, rows: missing });
+        }
+        self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, Some(&live), staged)?;
+        self.tidy(engine);
+        Ok(())
     }
 
-    /// Whether the table is divided by month.
-    pub(super) fn by_month(&self) -> bool {
-        self.by_month
+    /// Stages the removal of each file of `partition` that holds some of `rows`; what else those files hold, and how many of
+    /// `rows` are in none.
+    fn without<'a>(
+        &self,
+        live: &'a Live,
+        partition: &Partition,
+        rows: &RecordBatch,
+        staged: &mut Staged<'a>,
+    ) -> Result<(Vec<RecordBatch>, usize), LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let keys = files::comparable(rows).map_err(|error| place.arrow(error))?;
+        let mut wanted: HashMap<&[u8], usize> = HashMap::new();
+        for key in &keys {
+            *wanted.entry(key.data()).or_default() += 1;
+        }
+        let leading = rows.column(0).as_string_opt::<i32>().filter(|texts| texts.null_count() == 0);
+        let leading: Option<Vec<&str>> =
+            leading.map(|texts| texts.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect());
+        let mut kept = Vec::new();
+        for file in live.files.iter().filter(|file| file.partition == *partition) {
+            if leading.as_ref().is_some_and(|texts| !file.may_hold(schema.field(0).name(), texts)) {
+                continue;
+            }
+            let batch = files::read(place, &file.path, &schema)?;
+            let held = files::comparable(&batch).map_err(|error| place.arrow(error))?;
+            let stays = |row: &[u8]| match wanted.get_mut(row) {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    false
+                }
+                _ => true,
+            };
+            let mask = BooleanArray::from(held.iter().map(|row| row.data()).map(stays).collect::<Vec<_>>());
+            if mask.true_count() < mask.len() {
+                staged.removes.push(file);
+                kept.push(filter_record_batch(&batch, &mask).map_err(|error| place.arrow(error))?);
+            }
+        }
+        Ok((kept, wanted.values().sum()))
+    }
+
+    fn partitions(&self, rows: &RecordBatch) -> Result<BTreeMap<Partition, RecordBatch>, LakeError> {
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let parts = files::by_partition(&self.spec, rows).map_err(|error| place.arrow(error))?;
+        parts
+            .into_iter()
+            .map(|(partition, rows)| {
+                Ok((partition, files::sorted(&schema, &[rows]).map_err(|error| place.arrow(error))?))
+            })
+            .collect()
+    }
+
+    /// Writes the files of `staged`, then the commit that makes them part of the table.
+    pub(super) fn commit(
+        &mut self,
+        engine: &Engine,
+        epoch: Option<u64>,
+        operation: UpdateTableOperation,
+        live: Option<&Live>,
+        staged: Staged<'_>,
+    ) -> Result<(), LakeError> {
+        let place = Place { path: &self.root, table: self.spec.name };
+        let mut touched = BTreeSet::new();
+        let stem = format!("{:020}", self.version() + 1);
+        let changes = staged
+            .changes
+            .iter()
+            .map(|(partition, rows)| {
+                let (path, size) = files::write(place, &self.root.join(CHANGES), &stem, rows)?;
+                touched.insert(self.root.join(CHANGES));
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let values: BTreeMap<_, _> = self.spec.partition.iter().zip(partition).collect();
+                Ok(json!({"cdc": {
+                    "path": format!("{CHANGES}/{name}"), "partitionValues": values, "size": size, "dataChange": false,
+                }}))
+            })
+            .collect::<Result<Vec<_>, LakeError>>()?;
+
+        let removes = !staged.removes.is_empty();
+        let committer = DurableCommitter { changes, replaces: removes && epoch.is_some() };
+        let mut builder = self.snapshot.clone().update_table(operation, ENGINE_INFO, !removes);
+        if let Some(epoch) = epoch {
+            builder = builder.with_transaction_id(APPLICATION, i64::try_from(epoch).unwrap_or(i64::MAX));
+        }
+        let mut transaction = builder.build(engine, Box::new(committer)).map_err(|error| place.delta(error))?;
+        let state = transaction.write_state().map_err(|error| place.delta(error))?;
+        for (partition, rows) in &staged.adds {
+            let values = self
+                .spec
+                .partition
+                .iter()
+                .zip(partition)
+                .map(|(name, value)| ((*name).to_owned(), Scalar::from(value.clone())));
+            let context = state.write_context_builder();
+            // Of a table in one piece the kernel takes no values, not even none.
+            let context = if partition.is_empty() { context } else { context.with_partition_values(values.collect()) };
+            let context = context.build();
+            let context = context.map_err(|error| place.delta(error))?;
+            let dir = context.write_dir().to_file_path().unwrap_or_else(|()| self.root.clone());
+            for start in (0..rows.num_rows()).step_by(MAX_ROWS) {
+                let rows = rows.slice(start, MAX_ROWS.min(rows.num_rows() - start));
+                let (path, size) = files::write(place, &dir, &stem, &rows)?;
+                let stats = collect_stats(&rows, context.stats_columns(), context.physical_data_schema());
+                let file = FileMeta::new(file_url(&path)?, modified_ms(&path)?, size);
+                let add = stats.and_then(|stats| build_add_file_metadata(DataFileMetadata::new(file, stats), &context));
+                transaction.add_files(add.map_err(|error| place.delta(error))?);
+            }
+            // The folder of a new partition is a new name in those above it.
+            touched.extend(dir.ancestors().take_while(|dir| dir.starts_with(&self.root)).map(Path::to_owned));
+        }
+        if let Some(live) = live {
+            for actions in live.actions_of(&staged.removes).map_err(|error| place.delta(error))? {
+                transaction.remove_files(actions);
+            }
+        }
+        for dir in touched {
+            sync_dir(&dir).map_err(io(&dir))?;
+        }
+        let result = transaction.commit(engine).map_err(|error| place.delta(error))?;
+        self.snapshot = committed(place, result)?;
+        self.epoch = epoch.or(self.epoch);
+        Ok(())
     }
 }
 
-/// The month of a time, as the partition column writes it: `2026-01`.
-pub(super) fn month(time: larder_records::Time) -> String {
-    jiff::Timestamp::from_microsecond(time.0).map_or_else(|_| "none".to_owned(), |t| t.strftime("%Y-%m").to_string())
+impl Staged<'_> {
+    pub(super) fn add(
+        &mut self,
+        place: Place<'_>,
+        partition: &Partition,
+        batches: &[RecordBatch],
+    ) -> Result<(), LakeError> {
+        self.adds.extend(merged(place, partition, batches)?);
+        Ok(())
+    }
+
+    fn change(&mut self, place: Place<'_>, partition: &Partition, batches: &[RecordBatch]) -> Result<(), LakeError> {
+        self.changes.extend(merged(place, partition, batches)?);
+        Ok(())
+    }
 }
 
-/// Sorts rows by their columns from the first on, lists left out: close rows lie together, for statistics and compression.
-pub(super) fn sorted(rows: &RecordBatch) -> Result<RecordBatch, LakeError> {
-    let columns: Vec<SortColumn> = rows
-        .columns()
-        .iter()
-        .filter(|column| !column.data_type().is_nested())
-        .map(|column| SortColumn { values: column.clone(), options: None })
-        .collect();
-    let order: UInt32Array = lexsort_to_indices(&columns, None).map_err(LakeError::schema)?;
-    take_record_batch(rows, &order).map_err(LakeError::schema)
+/// `batches` as one sorted batch of `partition`; none where there are no rows.
+fn merged(
+    place: Place<'_>,
+    partition: &Partition,
+    batches: &[RecordBatch],
+) -> Result<Option<(Partition, RecordBatch)>, LakeError> {
+    let Some(first) = batches.first() else { return Ok(None) };
+    let batch = files::sorted(&first.schema(), batches).map_err(|error| place.arrow(error))?;
+    Ok((batch.num_rows() > 0).then(|| (partition.clone(), batch)))
 }
 
-fn committed<S>(dir: &Path, result: CommitResult<S>) -> Result<SnapshotRef, LakeError> {
+/// The snapshot after a commit.
+fn committed<S>(place: Place<'_>, result: CommitResult<S>) -> Result<SnapshotRef, LakeError> {
     match result {
-        CommitResult::Committed(done) => {
-            done.post_commit_snapshot().cloned().ok_or_else(|| LakeError::Log { dir: dir.to_owned() })
-        }
-        CommitResult::Conflicted(conflict) => {
-            Err(LakeError::Conflict { dir: dir.to_owned(), version: conflict.conflict_version() })
-        }
-        CommitResult::Retryable(failed) => Err(LakeError::at(dir)(failed.error)),
+        CommitResult::Committed(done) => match done.post_commit_snapshot() {
+            Some(snapshot) => Ok(snapshot.clone()),
+            None => Err(place.delta(delta_kernel::KernelError::generic("no snapshot after the commit"))),
+        },
+        CommitResult::Conflicted(conflict) => Err(LakeError::Conflict {
+            path: place.path.to_owned(),
+            table: place.table,
+            version: conflict.conflict_version(),
+        }),
+        CommitResult::Retryable(failed) => Err(place.delta(failed.error)),
     }
 }
 
-fn url(dir: &Path) -> Result<Url, LakeError> {
-    let absolute = std::path::absolute(dir).map_err(LakeError::io(dir))?;
-    Url::from_directory_path(&absolute).map_err(|()| LakeError::Path { path: absolute })
-}
-
-fn url_of_file(path: &Path) -> Result<Url, LakeError> {
-    let absolute = std::path::absolute(path).map_err(LakeError::io(path))?;
-    Url::from_file_path(&absolute).map_err(|()| LakeError::Path { path: absolute })
-}
-
-/// The path behind a path of the log, which is percent-encoded. Larder's own paths need no encoding.
-fn percent_decoded(path: &str) -> String {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        let code = (byte == b'%').then(|| [ahead.next(), ahead.next()]);
-        let value = code.and_then(|[high, low]| {
-            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-        });
-        if value.is_some() {
-            bytes = ahead;
-        }
-        decoded.push(value.unwrap_or(byte));
+/// The first column in which a table differs from what it should be.
+fn difference(held: &Schema, known: &Schema) -> Option<String> {
+    let (held, known) = (held.fields(), known.fields());
+    let differs = held.iter().zip(known).find(|(held, known)| {
+        held.name() != known.name()
+            || held.data_type() != known.data_type()
+            || held.is_nullable() != known.is_nullable()
+    });
+    match differs {
+        Some((held, known)) => Some(format!(
+            "it has {} {} where {} {} is expected",
+            held.name(),
+            held.data_type(),
+            known.name(),
+            known.data_type()
+        )),
+        None if held.len() == known.len() => None,
+        None => Some(format!("it has {} columns where {} are expected", held.len(), known.len())),
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// What lies in the log of the table in `root`.
+fn log_files(root: &Path) -> Result<Vec<PathBuf>, LakeError> {
+    let log = root.join("_delta_log");
+    if !log.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = fs::read_dir(&log).map_err(io(&log))?;
+    files.map(|file| Ok(file.map_err(io(&log))?.path())).collect()
+}
+
+fn url(root: &Path) -> Result<Url, LakeError> {
+    let absolute = std::path::absolute(root).map_err(io(root))?;
+    Url::from_directory_path(&absolute)
+        .map_err(|()| io(root)(std::io::Error::other("the path cannot be written as a URL")))
+}
+
+fn file_url(path: &Path) -> Result<Url, LakeError> {
+    let absolute = std::path::absolute(path).map_err(io(path))?;
+    Url::from_file_path(&absolute).map_err(|()| io(path)(std::io::Error::other("the path cannot be written as a URL")))
+}
+
+fn modified_ms(path: &Path) -> Result<i64, LakeError> {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(io(path))?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

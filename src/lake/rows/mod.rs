@@ -1,67 +1,83 @@
-//! The tables: which columns each has, and how its rows are written and read. `docs/lake.md` tells what each column means.
+//! The tables, column by column. `docs/lake.md` tells what each column means.
 
+pub(super) mod frames;
 mod inputs;
 mod views;
 
-use larder_records::Time;
+use arrow::array::ArrayRef;
+use larder_records::{Appliance, DeadLetter, DeclaredMovement, Name, Names, Product, Reading, Review, Time, views::*};
 
 use super::{
-    LakeError,
-    columns::{Column, Reader, Writer},
+    cells::Value,
+    error::CellError,
+    row::Row,
+    spec::{Kind, TableSpec},
 };
 
-pub(super) use inputs::{FrameRow, SightingRow, join_frames, split_frames};
+/// Tables of what came in.
+pub(super) const INPUTS: [TableSpec; 8] = [
+    Reading::TABLE,
+    frames::FrameRow::TABLE,
+    frames::SightingRow::TABLE,
+    DeclaredMovement::TABLE,
+    Product::TABLE,
+    Appliance::TABLE,
+    Review::TABLE,
+    DeadLetter::TABLE,
+];
 
-/// A row of one of the lake's tables.
-pub trait Row: Sized + Ord + Clone {
-    /// The table's name.
-    const TABLE: &'static str;
-    /// Its columns, in the order in which [`Row::put`] writes and [`Row::get`] reads them.
-    const COLUMNS: &'static [Column];
-    /// Whether the table keeps a change data feed.
-    const CHANGE_FEED: bool = true;
-    /// Whether the table is divided by the month of [`Row::when`].
-    const BY_MONTH: bool = false;
+/// Tables of what came out.
+pub(super) const VIEWS: [TableSpec; 11] = [
+    Visit::TABLE,
+    Movement::TABLE,
+    Inventory::TABLE,
+    InventoryInterval::TABLE,
+    FoodState::TABLE,
+    Behaviour::TABLE,
+    ProductBehaviour::TABLE,
+    PairBehaviour::TABLE,
+    Market::TABLE,
+    MarketPair::TABLE,
+    ReviewItem::TABLE,
+];
 
-    /// The time that says in which month the row lies; [`Time::MIN`] for tables that are not divided.
-    fn when(&self) -> Time {
-        Time::MIN
+/// The calendar month of a time, in UTC, as `2026-03`.
+pub(super) struct Month(Time);
+
+impl Month {
+    /// The month of a day.
+    fn of_day(day: Day) -> Self {
+        Self(Time(i64::from(day).saturating_mul(Time::DAY)))
+    }
+}
+
+impl Value for Month {
+    const KIND: Kind = Kind::Text;
+
+    fn array(values: &[Option<Self>], names: &Names) -> Result<ArrayRef, CellError> {
+        let texts: Vec<_> = values.iter().map(|value| value.as_ref().map(Self::text)).collect();
+        Value::array(&texts, names)
     }
 
-    /// Writes the row's cells.
-    fn put(&self, cells: &mut Writer<'_>);
-
-    /// Reads the row's cells.
-    ///
-    /// # Errors
-    /// [`LakeError::BadCell`] where a cell holds what no row of Larder's has.
-    fn get(cells: &mut Reader<'_>) -> Result<Self, LakeError>;
+    fn get(array: &ArrayRef, _: usize, _: &mut Names) -> Result<Self, CellError> {
+        Err(CellError::OtherType(array.data_type().to_string()))
+    }
 }
 
-/// Every table with its columns, for information and digests.
-macro_rules! tables {
-    ($each:ident) => {
-        $each!(
-            larder_records::Reading,
-            $crate::lake::rows::FrameRow,
-            $crate::lake::rows::SightingRow,
-            larder_records::DeclaredMovement,
-            larder_records::Product,
-            larder_records::Appliance,
-            larder_records::Review,
-            larder_records::DeadLetter,
-            larder_records::views::Visit,
-            larder_records::views::Movement,
-            larder_records::views::Inventory,
-            larder_records::views::InventoryInterval,
-            larder_records::views::FoodState,
-            larder_records::views::Behaviour,
-            larder_records::views::ProductBehaviour,
-            larder_records::views::PairBehaviour,
-            larder_records::views::Market,
-            larder_records::views::MarketPair,
-            larder_records::views::ReviewItem
-        )
-    };
+impl Month {
+    fn text(&self) -> String {
+        // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
+        match jiff::Timestamp::from_microsecond(self.0.0) {
+            Ok(time) => {
+                let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
+                format!("{:04}-{:02}", date.year(), date.month())
+            }
+            Err(_) => "0000-00".to_owned(),
+        }
+    }
 }
-pub(super) use tables;
+
+/// A name for a column in which none is null.
+fn some(name: Name) -> Option<Name> {
+    (name != Name::default()).then_some(name)
+}
