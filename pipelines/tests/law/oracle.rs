@@ -1,0 +1,527 @@
+//! The views by plain loops over all inputs.
+//!
+//! The rules of two looks and of five are shared with the dataflow (`between`, `bridge`: pure functions with tests of their
+//! own); everything else is written here again, and differently.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
+use larder_operators::{
+    movements::{between, declared},
+    occlusion::{Item, Look, bridge},
+};
+use larder_records::{views::*, *};
+
+use crate::{Content, history::Row};
+
+#[derive(Default)]
+struct World {
+    readings: Vec<Reading>,
+    frames: Vec<FrameResult>,
+    products: BTreeMap<ProductId, Product>,
+    appliances: BTreeMap<ApplianceId, Appliance>,
+    declared: BTreeMap<(ApplianceId, Name), DeclaredMovement>,
+    reviews: Vec<Review>,
+}
+
+/// What all views hold when these rows are the inputs.
+pub fn content(rows: &[Row]) -> Content {
+    let mut world = World::default();
+    // sorted: the greatest row of a key comes last and stays
+    for row in rows {
+        match row.clone() {
+            Row::Reading(row) => world.readings.push(row),
+            Row::Frame(row) => world.frames.push(row),
+            Row::Product(row) => drop(world.products.insert(row.id, row)),
+            Row::Appliance(row) => drop(world.appliances.insert(row.id, row)),
+            Row::Declared(row) => drop(world.declared.insert((row.appliance, row.id), row)),
+            Row::Review(row) => world.reviews.push(row),
+        }
+    }
+    let mut content = Content::new();
+    macro_rules! put {
+        ($view:literal, $rows:expr) => {
+            for row in $rows {
+                *content.entry(($view, format!("{row:?}"))).or_default() += 1;
+            }
+        };
+    }
+    let visits = world.visits();
+    let looks = world.looks(&visits);
+    let movements = world.movements(&looks);
+    put!("visits", &visits);
+    put!("movements", &movements);
+    let tales: Vec<Tale> = tales(&movements);
+    for tale in &tales {
+        put!("inventory_history", &tale.held);
+        put!("inventory", &tale.now);
+        put!("food_state", world.food(tale, &movements));
+    }
+    put!("behaviour", world.behaviour(&visits, &movements));
+    put!("behaviour_products", world.behaviour_products(&movements, &tales));
+    put!("behaviour_pairs", world.behaviour_pairs(&movements));
+    put!("market", world.market(&movements, &tales));
+    put!("market_pairs", world.market_pairs(&movements));
+    put!("review_queue", world.review_queue(&looks, &movements));
+    content
+}
+
+impl World {
+    fn visits(&self) -> BTreeSet<Visit> {
+        let doors = self.readings.iter().filter(|r| r.modality == Modality::Door);
+        let mut states: Vec<_> =
+            doors.map(|r| (r.appliance, r.sensor, r.time, r.sequence, r.value != 0)).collect();
+        states.sort();
+        let mut visits = BTreeSet::new();
+        let mut open: Option<Visit> = None;
+        for (appliance, sensor, time, _, is_open) in states {
+            if open.is_some_and(|visit| (visit.appliance, visit.sensor) != (appliance, sensor)) {
+                visits.extend(open.take());
+            }
+            match (&mut open, is_open) {
+                (None, true) => open = Some(Visit { appliance, sensor, opened: time, closed: None }),
+                (Some(visit), false) => {
+                    visit.closed = Some(time);
+                    visits.extend(open.take());
+                }
+                _ => {}
+            }
+        }
+        visits.extend(open);
+        visits
+    }
+
+    fn median(&self, appliance: ApplianceId, from: i64, until: i64) -> Vec<(SensorId, i64)> {
+        let mut by_scale: BTreeMap<SensorId, Vec<i64>> = BTreeMap::new();
+        for r in &self.readings {
+            if r.appliance == appliance && r.modality == Modality::Weight && from <= r.time.0 && r.time.0 < until {
+                by_scale.entry(r.sensor).or_default().push(r.value);
+            }
+        }
+        by_scale
+            .into_iter()
+            .map(|(sensor, mut values)| {
+                values.sort();
+                (sensor, values[(values.len() - 1) / 2])
+            })
+            .collect()
+    }
+
+    /// Each sensor's looks in order, with the frame that they are of.
+    fn looks(&self, visits: &BTreeSet<Visit>) -> Vec<Vec<(Look, &FrameResult)>> {
+        let second = 1_000_000;
+        let sensors: BTreeSet<_> = self.frames.iter().map(|f| (f.key.appliance, f.key.sensor)).collect();
+        let mut all = Vec::new();
+        for (appliance, sensor) in sensors {
+            let mine: Vec<&Visit> = visits.iter().filter(|v| v.appliance == appliance).collect();
+            let openings: BTreeSet<i64> = mine.iter().map(|v| v.opened.0).collect();
+            let mut looks = Vec::new();
+            for &opened in &openings {
+                let closings: Vec<Option<Time>> =
+                    mine.iter().filter(|v| v.opened.0 == opened).map(|v| v.closed).collect();
+                let closed = if closings.contains(&None) { None } else { closings.iter().flatten().max().copied() };
+                let next = openings.iter().copied().find(|o| *o > opened);
+                let end = next.unwrap_or(i64::MAX).min(closed.map_or(i64::MAX, |c| c.0 + 120 * second));
+                let shows = |f: &&FrameResult| {
+                    f.key.appliance == appliance
+                        && f.key.sensor == sensor
+                        && f.modality == Modality::Visible
+                        && (opened..end).contains(&f.key.time.0)
+                };
+                let last = self.frames.iter().filter(shows).max_by_key(|f| (f.key.time, f.key.hash, f.fingerprint));
+                let Some(frame) = last else { continue };
+                let after = closed.map_or(vec![], |closed| {
+                    let from = closed.0 + 2 * second;
+                    self.median(appliance, from, next.unwrap_or(i64::MAX).min(from + 60 * second))
+                });
+                let next_before = next.map_or(vec![], |next| self.median(appliance, next - 60 * second, next));
+                let mut items: Vec<Item> = (0..frame.sightings.len()).filter_map(|n| self.item(frame, n)).collect();
+                items.sort();
+                let look = Look {
+                    opened: Time(opened),
+                    frame: frame.key,
+                    width: frame.width,
+                    height: frame.height,
+                    items,
+                    after,
+                    next_before,
+                };
+                looks.push((look, frame));
+            }
+            all.push(looks);
+        }
+        all
+    }
+
+    fn verdict(&self, frame: &FrameResult, index: usize) -> Option<ReviewVerdict> {
+        let of = SightingKey { frame: frame.key, index: index as u16 };
+        let reviews = self.reviews.iter().filter(|review| review.sighting == of);
+        reviews.max_by_key(|review| (review.time, review.verdict)).map(|review| review.verdict)
+    }
+
+    fn min_score(&self, appliance: ApplianceId) -> Ppm {
+        self.appliances.get(&appliance).map_or(500_000, |a| a.min_score)
+    }
+
+    fn item(&self, frame: &FrameResult, index: usize) -> Option<Item> {
+        let sighting = &frame.sightings[index];
+        let (product, score) = match self.verdict(frame, index) {
+            Some(ReviewVerdict::Reject) => return None,
+            Some(ReviewVerdict::Product(product)) => (Some(product), PPM),
+            None => match sighting.candidates.first() {
+                Some(best) if best.score >= self.min_score(frame.key.appliance) => (Some(best.product), best.score),
+                _ => (None, 0),
+            },
+        };
+        let package_mg = product.and_then(|p| self.products.get(&p)).map_or(0, |p| p.package_mg);
+        Some(Item { product, bounds: sighting.bounds, depth_mm: sighting.depth_mm, score, package_mg })
+    }
+
+    fn movements(&self, looks: &[Vec<(Look, &FrameResult)>]) -> Vec<Movement> {
+        let mut movements: Vec<Movement> = self.declared.values().filter_map(declared).collect();
+        for looks in looks {
+            let at = |n: usize, off: isize| n.checked_add_signed(off).and_then(|n| looks.get(n)).map(|(look, _)| look);
+            let bridged: Vec<_> =
+                (0..looks.len()).map(|n| bridge([-2, -1, 0, 1, 2].map(|off| at(n, off))).unwrap()).collect();
+            for (n, look) in bridged.iter().enumerate() {
+                movements.extend(between(n.checked_sub(1).map(|n| &bridged[n]), look));
+            }
+        }
+        movements
+    }
+
+    fn date(&self, appliance: ApplianceId, time: Time) -> jiff::civil::Date {
+        let names = ["Asia/Kolkata", "America/New_York"];
+        let zone = self.appliances.get(&appliance).map(|a| a.time_zone);
+        let zone = names.iter().find(|name| Some(Name::of(name)) == zone).map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
+        Timestamp::from_microsecond(time.0).unwrap().to_zoned(zone).date()
+    }
+
+    fn day(date: jiff::civil::Date) -> Day {
+        (date - jiff::civil::date(1970, 1, 1)).get_days()
+    }
+
+    fn week(&self, appliance: ApplianceId, time: Time) -> Day {
+        let date = self.date(appliance, time);
+        Self::day(if date.weekday() == Weekday::Monday { date } else { date.nth_weekday(-1, Weekday::Monday).unwrap() })
+    }
+
+    fn food(&self, tale: &Tale, movements: &[Movement]) -> Option<FoodState> {
+        let now = tale.now?;
+        let of = now.appliance;
+        let oldest_in = tale.inside.iter().min().copied().unwrap();
+        let events = self.readings.iter().map(|r| (r.appliance, r.time));
+        let events = events.chain(self.frames.iter().map(|f| (f.key.appliance, f.key.time)));
+        let events = events.chain(movements.iter().map(|m| (m.appliance, m.time)));
+        let newest = events.filter(|(appliance, _)| *appliance == of).map(|(_, time)| time).max().unwrap();
+        let hour = Time(newest.0 / Time::HOUR * Time::HOUR);
+        let shelf = self.products.get(&now.product).map_or(0, |p| p.shelf_life_days);
+        let expires = (shelf > 0).then(|| Self::day(self.date(of, oldest_in)) + shelf as i32);
+        let today = Self::day(self.date(of, hour));
+        let minutes_out = tale.absences.iter().filter(|a| a.0 >= oldest_in).map(|a| (a.1.0 - a.0.0) / Time::MINUTE).sum();
+        let advice = if expires.is_some_and(|last| today > last) {
+            Advice::Discard
+        } else if minutes_out > 120 {
+            Advice::Check
+        } else if expires.is_some_and(|last| today > last - 2) {
+            Advice::EatSoon
+        } else {
+            Advice::Keep
+        };
+        Some(FoodState {
+            appliance: of,
+            product: now.product,
+            count: now.count,
+            oldest_in,
+            age_hours: ((hour.0 - oldest_in.0) / Time::HOUR).max(0),
+            expires,
+            minutes_out,
+            advice,
+        })
+    }
+
+    fn behaviour(&self, visits: &BTreeSet<Visit>, movements: &[Movement]) -> Vec<Behaviour> {
+        let mut weeks: BTreeMap<(HouseholdId, Day), [i64; 4]> = BTreeMap::new();
+        for visit in visits {
+            let Some(home) = self.appliances.get(&visit.appliance) else { continue };
+            let sums = weeks.entry((home.household, self.week(visit.appliance, visit.opened))).or_default();
+            sums[0] += 1;
+            sums[1] += visit.closed.map_or(0, |closed| (closed.0 - visit.opened.0) / 1_000_000);
+        }
+        for m in movements.iter().filter(|m| m.kind != MovementKind::Moved) {
+            let Some(home) = self.appliances.get(&m.appliance) else { continue };
+            let sums = weeks.entry((home.household, self.week(m.appliance, m.time))).or_default();
+            sums[if m.kind == MovementKind::In { 2 } else { 3 }] += m.quantity;
+        }
+        let row = |((household, week), [openings, open_seconds, put_in, taken_out]): (_, [i64; 4])| Behaviour {
+            household,
+            week,
+            openings,
+            open_seconds,
+            put_in,
+            taken_out,
+        };
+        weeks.into_iter().map(row).collect()
+    }
+
+    fn behaviour_products(&self, movements: &[Movement], tales: &[Tale]) -> Vec<ProductBehaviour> {
+        let mut rows: BTreeMap<(HouseholdId, ProductId), (i64, i64, BTreeSet<Time>, Vec<i64>)> = BTreeMap::new();
+        for m in movements.iter().filter(|m| m.kind != MovementKind::Moved) {
+            let Some(home) = self.appliances.get(&m.appliance) else { continue };
+            let row = rows.entry((home.household, m.product)).or_default();
+            if m.kind == MovementKind::In {
+                row.0 += m.quantity;
+                row.2.insert(m.time);
+            } else {
+                row.1 += m.quantity;
+            }
+        }
+        for tale in tales {
+            let Some(home) = self.appliances.get(&tale.appliance) else { continue };
+            let row = rows.entry((home.household, tale.product)).or_default();
+            row.3.extend(tale.stays.iter().map(|(put_in, out)| (out.0 - put_in.0) / 1_000_000));
+        }
+        rows.into_iter()
+            .filter(|(_, row)| row.0 + row.1 > 0)
+            .map(|((household, product), (put_in, taken_out, instants, stays))| ProductBehaviour {
+                household,
+                product,
+                put_in,
+                taken_out,
+                stays: stays.len() as i64,
+                stay_seconds: stays.iter().sum(),
+                restocks: (instants.len() as i64 - 1).max(0),
+                restock_seconds: instants.last().map_or(0, |last| (last.0 - instants.first().unwrap().0) / 1_000_000),
+            })
+            .collect()
+    }
+
+    /// The products of each go, and its first instant.
+    fn goes(movements: &[Movement], kind: MovementKind) -> Vec<(ApplianceId, Time, BTreeSet<ProductId>)> {
+        let mut goes: BTreeMap<(ApplianceId, Name, Option<Time>), (Time, BTreeSet<ProductId>)> = BTreeMap::new();
+        for m in movements.iter().filter(|m| m.kind == kind) {
+            let alone = (m.group == Name::default()).then_some(m.time);
+            let go = goes.entry((m.appliance, m.group, alone)).or_insert((m.time, BTreeSet::new()));
+            go.0 = go.0.min(m.time);
+            go.1.insert(m.product);
+        }
+        goes.into_iter().map(|(key, (time, products))| (key.0, time, products)).collect()
+    }
+
+    fn pairs(products: &BTreeSet<ProductId>) -> Vec<(ProductId, ProductId)> {
+        products.iter().flat_map(|a| products.iter().filter(move |b| a < *b).map(move |b| (*a, *b))).collect()
+    }
+
+    fn behaviour_pairs(&self, movements: &[Movement]) -> Vec<PairBehaviour> {
+        let mut pairs: BTreeMap<(HouseholdId, ProductId, ProductId), i64> = BTreeMap::new();
+        for (appliance, _, products) in Self::goes(movements, MovementKind::Out) {
+            let Some(home) = self.appliances.get(&appliance) else { continue };
+            for (first, second) in Self::pairs(&products) {
+                *pairs.entry((home.household, first, second)).or_default() += 1;
+            }
+        }
+        let row = |((household, first, second), together)| PairBehaviour { household, first, second, together };
+        pairs.into_iter().map(row).collect()
+    }
+
+    fn k(&self, region: Name) -> i64 {
+        self.appliances.values().filter(|a| a.region == region).map(|a| i64::from(a.min_households)).max().unwrap()
+    }
+
+    fn market(&self, movements: &[Movement], tales: &[Tale]) -> Vec<Market> {
+        type Sums = ([i64; 4], BTreeSet<HouseholdId>);
+        let mut cells: BTreeMap<(Name, Day, MarketLevel, Name), Sums> = BTreeMap::new();
+        let mut add = |appliance: ApplianceId, product: ProductId, time: Time, sums: [i64; 4]| {
+            let Some(home) = self.appliances.get(&appliance) else { return };
+            let mut keys = vec![(MarketLevel::Product, product.0)];
+            if let Some(record) = self.products.get(&product) {
+                keys.extend([(MarketLevel::Brand, record.brand), (MarketLevel::Category, record.category)]);
+            }
+            for (level, key) in keys.into_iter().filter(|(_, key)| *key != Name::default()) {
+                let cell = cells.entry((home.region, self.week(appliance, time), level, key)).or_default();
+                cell.1.insert(home.household);
+                for (sum, more) in cell.0.iter_mut().zip(sums) {
+                    *sum += more;
+                }
+            }
+        };
+        for m in movements {
+            match m.kind {
+                MovementKind::In => add(m.appliance, m.product, m.time, [m.quantity, 0, 0, m.cents]),
+                MovementKind::Out => add(m.appliance, m.product, m.time, [0; 4]),
+                MovementKind::Moved => {}
+            }
+        }
+        for tale in tales {
+            let shelf = self.products.get(&tale.product).map_or(0, |p| i64::from(p.shelf_life_days));
+            for &(put_in, out, wasted) in &tale.gone {
+                let old = shelf > 0 && put_in.is_some_and(|put_in| out.0 - put_in.0 > shelf * Time::DAY);
+                let sums = if wasted || old { [0, 0, 1, 0] } else { [0, 1, 0, 0] };
+                add(tale.appliance, tale.product, out, sums);
+            }
+        }
+        cells
+            .into_iter()
+            .map(|((region, week, level, key), ([put_in, used_up, wasted, cents], households))| Market {
+                region,
+                week,
+                level,
+                key,
+                put_in,
+                used_up,
+                wasted,
+                cents,
+                households: households.len() as i64,
+            })
+            .filter(|cell| cell.households >= self.k(cell.region))
+            .collect()
+    }
+
+    fn market_pairs(&self, movements: &[Movement]) -> Vec<MarketPair> {
+        let mut pairs: BTreeMap<(Name, Day, ProductId, ProductId), (i64, BTreeSet<HouseholdId>)> = BTreeMap::new();
+        for (appliance, time, products) in Self::goes(movements, MovementKind::In) {
+            let Some(home) = self.appliances.get(&appliance) else { continue };
+            for (first, second) in Self::pairs(&products) {
+                let pair = pairs.entry((home.region, self.week(appliance, time), first, second)).or_default();
+                pair.0 += 1;
+                pair.1.insert(home.household);
+            }
+        }
+        pairs
+            .into_iter()
+            .map(|((region, week, first, second), (together, households))| MarketPair {
+                region,
+                week,
+                first,
+                second,
+                together,
+                households: households.len() as i64,
+            })
+            .filter(|pair| pair.households >= self.k(pair.region))
+            .collect()
+    }
+
+    fn review_queue(&self, looks: &[Vec<(Look, &FrameResult)>], movements: &[Movement]) -> BTreeSet<ReviewItem> {
+        let below = |appliance: ApplianceId| self.appliances.get(&appliance).map_or(800_000, |a| a.review_below);
+        let mut items = BTreeSet::new();
+        for (look, frame) in looks.iter().flatten() {
+            let appliance = look.frame.appliance;
+            for (index, sighting) in frame.sightings.iter().enumerate() {
+                let Some(best) = sighting.candidates.first() else { continue };
+                let lead = best.score - sighting.candidates.get(1).map_or(0, |next| next.score);
+                if self.verdict(frame, index).is_none() && (best.score < below(appliance) || lead < 50_000) {
+                    items.insert(ReviewItem {
+                        appliance,
+                        time: frame.key.time,
+                        subject: ReviewSubject::Sighting(SightingKey { frame: frame.key, index: index as u16 }),
+                        product: (best.score >= self.min_score(appliance)).then_some(best.product),
+                        confidence: best.score,
+                    });
+                }
+            }
+        }
+        for m in movements {
+            if m.source == MovementSource::Sensors && m.confidence < below(m.appliance) {
+                items.insert(ReviewItem {
+                    appliance: m.appliance,
+                    time: m.time,
+                    subject: ReviewSubject::Movement(m.kind),
+                    product: Some(m.product),
+                    confidence: m.confidence,
+                });
+            }
+        }
+        items
+    }
+}
+
+/// A product in an appliance, package by package.
+struct Tale {
+    appliance: ApplianceId,
+    product: ProductId,
+    held: Vec<InventoryInterval>,
+    now: Option<Inventory>,
+    /// First putting in of each package that is in.
+    inside: Vec<Time>,
+    /// Packages in and out.
+    stays: Vec<(Time, Time)>,
+    /// Packages out for good: put in, out, declared wasted.
+    gone: Vec<(Option<Time>, Time, bool)>,
+    /// Out and in again, once for each pair of movements.
+    absences: Vec<(Time, Time)>,
+}
+
+fn tales(movements: &[Movement]) -> Vec<Tale> {
+    let of: BTreeSet<_> = movements
+        .iter()
+        .filter(|m| m.kind != MovementKind::Moved)
+        .map(|m| (m.appliance, m.product))
+        .collect();
+    of.into_iter()
+        .map(|(appliance, product)| {
+            let mut mine: Vec<&Movement> = movements
+                .iter()
+                .filter(|m| (m.appliance, m.product) == (appliance, product) && m.kind != MovementKind::Moved)
+                .collect();
+            mine.sort_by_key(|m| (m.time, m.kind, m.quantity, m.reason, m.confidence));
+            tale(appliance, product, &mine)
+        })
+        .collect()
+}
+
+fn tale(appliance: ApplianceId, product: ProductId, movements: &[&Movement]) -> Tale {
+    let instants: BTreeSet<Time> = movements.iter().map(|m| m.time).collect();
+    let level = |time: Time| movements.iter().filter(|m| m.time <= time).map(|m| m.signed()).sum::<i64>();
+    let mut held: Vec<InventoryInterval> = Vec::new();
+    for &from in &instants {
+        let count = level(from);
+        let last = held.last().map_or(0, |interval| interval.count);
+        if count != last {
+            if let Some(last) = held.last_mut() {
+                last.until = Some(from);
+            }
+            held.push(InventoryInterval { appliance, product, from, until: None, count });
+        }
+    }
+    let now = held.last().filter(|last| last.count > 0).map(|last| {
+        let none = instants.iter().rev().find(|time| level(**time) <= 0);
+        let since_none = movements.iter().filter(|m| none.is_none_or(|none| m.time > *none));
+        let confidence = since_none.map(|m| m.confidence).min().unwrap();
+        Inventory { appliance, product, count: last.count, since: last.from, confidence }
+    });
+    held.retain(|interval| interval.count != 0);
+
+    // (first put in, out) of what may come back, and what is in, one by one
+    let mut away: Vec<(Option<Time>, Time, usize)> = Vec::new();
+    let (mut inside, mut plain): (Vec<Time>, Vec<Time>) = (vec![], vec![]);
+    let (mut stays, mut gone, mut absences) = (vec![], vec![], BTreeSet::new());
+    for (n, m) in movements.iter().enumerate() {
+        for _ in 0..m.quantity {
+            if m.kind == MovementKind::In {
+                plain.push(m.time);
+                let back = away.iter().position(|(_, out, _)| m.time.0 - out.0 <= Time::DAY);
+                match back.map(|back| away.remove(back)) {
+                    Some((put_in, out, of)) => {
+                        absences.insert((of, n, put_in, out, m.time));
+                        inside.push(put_in.unwrap_or(m.time));
+                    }
+                    None => inside.push(m.time),
+                }
+            } else {
+                if !plain.is_empty() {
+                    stays.push((plain.remove(0), m.time));
+                }
+                let oldest = (0..inside.len()).min_by_key(|n| inside[*n]);
+                let put_in = oldest.map(|n| inside.remove(n));
+                match m.reason {
+                    Reason::Used => gone.push((put_in, m.time, false)),
+                    Reason::Wasted => gone.push((put_in, m.time, true)),
+                    Reason::Unspecified | Reason::Bought => away.push((put_in, m.time, n)),
+                }
+            }
+        }
+    }
+    gone.extend(away.into_iter().map(|(put_in, out, _)| (put_in, out, false)));
+    let absences = absences.into_iter().map(|(.., out, back)| (out, back)).collect();
+    Tale { appliance, product, held, now, inside, stays, gone, absences }
+}
