@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_pipelines::vision::{References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError};
+use larder_pipelines::vision::{
+    ModelError, Models, References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError,
+};
 use larder_records::{ApplianceId, Digest, Frame, FrameResult, Image, ImageEncoding, Names};
 
 use crate::catalogue::{Catalogue, CatalogueError, Reference};
@@ -46,6 +48,9 @@ pub enum EyesError {
         /// What is wrong with it.
         source: VisionError,
     },
+    /// A network that the parameters name cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The catalogue cannot be used.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
@@ -136,17 +141,20 @@ pub fn write_scene(dir: &Path, scene: &Scene) -> Result<PathBuf, EyesError> {
     Ok(path)
 }
 
-/// Describes every reference picture of `catalogue`, those that show a view of `scene` by the light of that view.
+/// Loads the networks that `config` names and describes every reference picture of `catalogue` by them, those that show a
+/// view of `scene` by the light of that view. No catalogue, no products.
 ///
 /// # Errors
-/// [`EyesError`] naming the picture that cannot be read.
+/// [`EyesError`] naming the picture or network that cannot be read.
 pub fn read_references(
-    catalogue: &Catalogue,
+    catalogue: Option<&Catalogue>,
     scene: &Scene,
     config: &VisionConfig,
     names: &mut Names,
 ) -> Result<References, EyesError> {
-    let mut references = References::default();
+    let models = Models::load(config, |file| fs::read(file))?;
+    let mut references = References::with_models(models);
+    let Some(catalogue) = catalogue else { return Ok(references) };
     for entry in catalogue.products() {
         let product = entry.product(names).map_err(CatalogueError::from)?.id;
         for Reference { picture: path, bounds } in catalogue.references(&entry.sku)? {

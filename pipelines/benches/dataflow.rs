@@ -171,7 +171,9 @@ fn movements_into_market(c: &mut Criterion) {
         let run = |rows| {
             feed(rows, |_, rows: Rows<'_, DeclaredMovement>, probe| {
                 let week = |time: Time| (time.0.div_euclid(Time::DAY) + 3).div_euclid(7);
-                rows.explode(move |m| [((week(m.time), m.product), m.quantity as isize)]).count_total().probe_with(probe);
+                rows.explode(move |m| [((week(m.time), m.product), m.quantity as isize)])
+                    .count_total()
+                    .probe_with(probe);
             });
         };
         b.iter_batched(|| rows.clone(), run, BatchSize::LargeInput);

@@ -57,7 +57,7 @@ impl BoundingBox {
     pub fn iou(self, other: Self) -> Ppm {
         let shared = self.overlap(other);
         let union = self.area() + other.area() - shared;
-        if union == 0 { 0 } else { u32::try_from(shared * u64::from(PPM) / union).unwrap_or(PPM) }
+        (shared * u64::from(PPM)).checked_div(union).map_or(0, |iou| u32::try_from(iou).unwrap_or(PPM))
     }
 }
 

@@ -9,7 +9,7 @@ use larder::{
     eyes::{Eyes, read_references, read_scenes},
     feeds::{Feed, Merge, recording::Recording},
 };
-use larder_pipelines::vision::{References, Scene, VisionConfig};
+use larder_pipelines::vision::{Scene, VisionConfig};
 use larder_records::{Names, Time};
 use serde::Serialize;
 
@@ -128,10 +128,7 @@ impl Replay {
         };
         let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
         let scene = self.scenes.as_deref().map_or(Ok(Scene::default()), read_scenes)?;
-        let references = match &catalogue {
-            Some(catalogue) => read_references(catalogue, &scene, &config, &mut names)?,
-            None => References::default(),
-        };
+        let references = read_references(catalogue.as_ref(), &scene, &config, &mut names)?;
         let eyes = Eyes::new(&config, &scene, &references);
         let lake = larder::lake::Lake::open(&self.lake)?;
 

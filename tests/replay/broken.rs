@@ -25,7 +25,9 @@ fn every_bad_record_is_a_dead_letter_and_every_good_one_is_in_the_tables() {
     let mut names = Names::default();
     let lake = Lake::open(&lake).unwrap();
     let letters = lake.read::<DeadLetter>(&mut names).unwrap();
-    assert!(letters.iter().all(|letter| recordings.iter().any(|path| path.to_string_lossy() == *letter.position.source)));
+    assert!(
+        letters.iter().all(|letter| recordings.iter().any(|path| path.to_string_lossy() == *letter.position.source))
+    );
     let pictures: usize = broken.iter().map(|file| file.bad_pictures).sum();
     let mut found: BTreeMap<DeadReason, usize> = BTreeMap::new();
     for letter in &letters {

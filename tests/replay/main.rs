@@ -15,19 +15,16 @@ use larder::{
     feeds::{Feed, Merge, recording::Recording},
     lake::Lake,
 };
-use larder_pipelines::vision::{References, Scene, VisionConfig};
+use larder_pipelines::vision::{Scene, VisionConfig};
 use larder_records::{Digest, Names};
 
 /// Replays `recordings` into the lake in `lake`.
 fn run(recordings: &[PathBuf], lake: &Path, kitchen: Option<&Path>, workers: usize, plan: Plan) -> Counts {
     let mut names = Names::default();
     let config = VisionConfig::default();
-    let (mut scene, mut references) = (Scene::default(), References::default());
-    if let Some(kitchen) = kitchen {
-        scene = read_scenes(&kitchen.join("scenes")).unwrap();
-        let catalogue = Catalogue::open(&kitchen.join("catalogue")).unwrap();
-        references = read_references(&catalogue, &scene, &config, &mut names).unwrap();
-    }
+    let scene = kitchen.map_or_else(Scene::default, |kitchen| read_scenes(&kitchen.join("scenes")).unwrap());
+    let catalogue = kitchen.map(|kitchen| Catalogue::open(&kitchen.join("catalogue")).unwrap());
+    let references = read_references(catalogue.as_ref(), &scene, &config, &mut names).unwrap();
     let eyes = Eyes::new(&config, &scene, &references);
     let mut engine = Engine::open(Lake::open(lake).unwrap(), names, eyes, workers).unwrap();
     let feeds = recordings.iter().map(|path| Box::new(Recording::open(path).unwrap()) as Box<dyn Feed>);

@@ -49,10 +49,17 @@ impl DetectScratch {
         self.factor = working.factor;
         let placed = views
             .iter()
-            .filter_map(|view| Some((*view, view.template.align(&working.pyramid)?)))
-            .max_by(|a, b| a.1.correlation.total_cmp(&b.1.correlation))
-            .filter(|(_, found)| found.correlation >= config.min_correlation())
-            .and_then(|(view, found)| Some((view, found.map, found.map.inverse()?)));
+            .filter_map(|view| {
+                let same_size =
+                    (view.empty.width(), view.empty.height()) == (working.small.width(), working.small.height());
+                if view.fixed && same_size {
+                    return Some((*view, 1.0, Affine::IDENTITY));
+                }
+                let found = view.template.align(&working.pyramid)?;
+                (found.correlation >= config.min_correlation()).then_some((*view, found.correlation, found.map))
+            })
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .and_then(|(view, _, map)| Some((view, map, map.inverse()?)));
         let Some((view, map, back)) = placed else {
             self.gains.reset();
             self.map = None;

@@ -137,6 +137,7 @@ fn inside(objects: &[BoundingBox], x: f32, y: f32, margin: f32) -> bool {
 fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> {
     let first = &frames.first()?.working;
     let mut view = ColourView::new(first.small.clone());
+    let mut fixed = false;
     for _ in 0..2 {
         let placed: Vec<(&Working, &[BoundingBox], Affine)> = frames
             .iter()
@@ -146,6 +147,9 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
                 same_view.then_some((&frame.working, frame.objects.as_slice(), found.map))
             })
             .collect();
+        fixed = frames.len() > 1
+            && placed.len() == frames.len()
+            && placed.iter().all(|(working, _, map)| rests(working, *map));
         let mut empty = first.small.clone();
         let mut known = ImageGrey8::new(empty.width(), empty.height());
         let mut values: [Vec<u8>; 3] = Default::default();
@@ -178,9 +182,19 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
         fill_unknown(&mut empty, &mut known);
         view = ColourView::new(empty);
     }
+    view.fixed = fixed;
     view.unrest = unrest(frames, &view, config);
     view.negatives = negatives(frames, &view, config);
     Some(View::Colour(Box::new(view)))
+}
+
+/// Whether a map moves no corner of the picture by more than a pixel at working size.
+fn rests(working: &Working, map: Affine) -> bool {
+    let (right, bottom) = (working.small.width() as f32, working.small.height() as f32);
+    [(0.0, 0.0), (right, 0.0), (0.0, bottom), (right, bottom)].into_iter().all(|(x, y)| {
+        let (px, py) = map.apply(x, y);
+        (px - x).abs() <= 1.0 && (py - y).abs() <= 1.0
+    })
 }
 
 /// How much each place of the view changes without an object: the most over frames whose objects are known (outside

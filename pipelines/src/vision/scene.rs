@@ -53,6 +53,8 @@ pub(super) struct ColourView {
     pub(super) unrest: ImageGrey8,
     /// Descriptors of what changes there without being an object: shadows, reflections.
     pub(super) negatives: Vec<Vec<i8>>,
+    /// Whether the camera never moves: its pictures then need no alignment, however full they are.
+    pub(super) fixed: bool,
 }
 
 impl ColourView {
@@ -61,7 +63,13 @@ impl ColourView {
         let unrest = ImageGrey8::new(empty.width(), empty.height());
         let mut working = Working { factor: 1, small: empty, ..Working::default() };
         working.prepare();
-        Self { template: Template::new(&working.pyramid), empty: working.small, unrest, negatives: Vec::new() }
+        Self {
+            template: Template::new(&working.pyramid),
+            empty: working.small,
+            unrest,
+            negatives: Vec::new(),
+            fixed: false,
+        }
     }
 }
 
@@ -80,7 +88,7 @@ pub struct Scene {
     pub(super) views: BTreeMap<(ApplianceId, SensorId), View>,
 }
 
-const MAGIC: &[u8; 8] = b"larscn01";
+const MAGIC: &[u8; 8] = b"larscn02";
 
 impl Scene {
     /// The number of cameras known.
@@ -124,8 +132,8 @@ impl Scene {
             .collect()
     }
 
-    /// The artifact: `larscn01`, then for each camera the ids of its appliance and sensor (u64), its kind (u8: 0 colour,
-    /// 1 16-bit grey), width and height (u32), pixels (3 or 2 bytes each) and, for colour, the unrest of
+    /// The artifact: `larscn02`, then for each camera the ids of its appliance and sensor (u64), its kind (u8: 0 colour,
+    /// 1 16-bit grey), width and height (u32), pixels (3 or 2 bytes each) and, for colour, whether it is fixed (u8), the unrest of
     /// each pixel (1 byte) and the number of descriptors of
     /// what is no object (u32), each with its length (u32) before it; all little-endian. Equal scenes give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -144,6 +152,7 @@ impl Scene {
             match view {
                 View::Colour(view) => {
                     out.extend_from_slice(view.empty.pixels().as_flattened());
+                    out.push(u8::from(view.fixed));
                     out.extend_from_slice(view.unrest.pixels());
                     out.extend_from_slice(&(view.negatives.len() as u32).to_le_bytes());
                     for negative in &view.negatives {
@@ -173,6 +182,8 @@ impl Scene {
                 0 => {
                     let data = reader.take(pixels.saturating_mul(3))?.as_chunks::<3>().0.to_vec();
                     let mut view = Plane::from_pixels(width, height, data).map(ColourView::new);
+                    let fixed = reader.take(1)?[0] != 0;
+                    view.iter_mut().for_each(|view| view.fixed = fixed);
                     let unrest = reader.take(pixels)?;
                     view.iter_mut().for_each(|view| view.unrest.pixels_mut().copy_from_slice(unrest));
                     for _ in 0..reader.u32()? {

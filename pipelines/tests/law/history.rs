@@ -202,7 +202,9 @@ pub fn histories() -> impl Strategy<Value = History> {
                         there.push(row.clone());
                         batch.push((row, 1));
                     }
-                    Step::Retract(of) if !there.is_empty() => batch.push((there.swap_remove(of.index(there.len())), -1)),
+                    Step::Retract(of) if !there.is_empty() => {
+                        batch.push((there.swap_remove(of.index(there.len())), -1))
+                    }
                     _ => {}
                 }
             }

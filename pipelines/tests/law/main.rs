@@ -50,8 +50,17 @@ fn run(workers: usize, batches: &[Vec<(Row, isize)>]) -> Vec<Content> {
                 })*};
             }
             collect!(
-                visits, movements, inventory, inventory_history, food_state, behaviour, behaviour_products,
-                behaviour_pairs, market, market_pairs, review_queue
+                visits,
+                movements,
+                inventory,
+                inventory_history,
+                food_state,
+                behaviour,
+                behaviour_products,
+                behaviour_pairs,
+                market,
+                market_pairs,
+                review_queue
             );
         });
         for (epoch, batch) in input.iter().enumerate() {
@@ -98,8 +107,17 @@ fn of_view(content: &Content, view: &str) -> Vec<(String, isize)> {
 }
 
 const VIEWS: [&str; 11] = [
-    "visits", "movements", "inventory", "inventory_history", "food_state", "behaviour", "behaviour_products",
-    "behaviour_pairs", "market", "market_pairs", "review_queue",
+    "visits",
+    "movements",
+    "inventory",
+    "inventory_history",
+    "food_state",
+    "behaviour",
+    "behaviour_products",
+    "behaviour_pairs",
+    "market",
+    "market_pairs",
+    "review_queue",
 ];
 
 proptest! {

@@ -69,8 +69,7 @@ pub fn content(rows: &[Row]) -> Content {
 impl World {
     fn visits(&self) -> BTreeSet<Visit> {
         let doors = self.readings.iter().filter(|r| r.modality == Modality::Door);
-        let mut states: Vec<_> =
-            doors.map(|r| (r.appliance, r.sensor, r.time, r.sequence, r.value != 0)).collect();
+        let mut states: Vec<_> = doors.map(|r| (r.appliance, r.sensor, r.time, r.sequence, r.value != 0)).collect();
         states.sort();
         let mut visits = BTreeSet::new();
         let mut open: Option<Visit> = None;
@@ -193,7 +192,10 @@ impl World {
     fn date(&self, appliance: ApplianceId, time: Time) -> jiff::civil::Date {
         let names = ["Asia/Kolkata", "America/New_York"];
         let zone = self.appliances.get(&appliance).map(|a| a.time_zone);
-        let zone = names.iter().find(|name| Some(Name::of(name)) == zone).map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
+        let zone = names
+            .iter()
+            .find(|name| Some(Name::of(name)) == zone)
+            .map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
         Timestamp::from_microsecond(time.0).unwrap().to_zoned(zone).date()
     }
 
@@ -218,7 +220,8 @@ impl World {
         let shelf = self.products.get(&now.product).map_or(0, |p| p.shelf_life_days);
         let expires = (shelf > 0).then(|| Self::day(self.date(of, oldest_in)) + shelf as i32);
         let today = Self::day(self.date(of, hour));
-        let minutes_out = tale.absences.iter().filter(|a| a.0 >= oldest_in).map(|a| (a.1.0 - a.0.0) / Time::MINUTE).sum();
+        let minutes_out =
+            tale.absences.iter().filter(|a| a.0 >= oldest_in).map(|a| (a.1.0 - a.0.0) / Time::MINUTE).sum();
         let advice = if expires.is_some_and(|last| today > last) {
             Advice::Discard
         } else if minutes_out > 120 {
@@ -452,11 +455,8 @@ struct Tale {
 }
 
 fn tales(movements: &[Movement]) -> Vec<Tale> {
-    let of: BTreeSet<_> = movements
-        .iter()
-        .filter(|m| m.kind != MovementKind::Moved)
-        .map(|m| (m.appliance, m.product))
-        .collect();
+    let of: BTreeSet<_> =
+        movements.iter().filter(|m| m.kind != MovementKind::Moved).map(|m| (m.appliance, m.product)).collect();
     of.into_iter()
         .map(|(appliance, product)| {
             let mut mine: Vec<&Movement> = movements
