@@ -31,14 +31,14 @@ use url::Url;
 
 /// A Delta table as of the version at which it was opened.
 #[derive(Debug)]
-pub struct DeltaTable {
+pub(crate) struct DeltaTable {
     name: String,
     schema: TableSchema,
     files: Vec<PartitionedFile>,
 }
 
 /// Every Delta table in a folder of `lake`, by name.
-pub fn open_all(lake: &Path) -> anyhow::Result<Vec<DeltaTable>> {
+pub(crate) fn open_all(lake: &Path) -> anyhow::Result<Vec<DeltaTable>> {
     let folder = std::fs::read_dir(lake).with_context(|| lake.display().to_string())?;
     let mut paths = Vec::new();
     for entry in folder {
@@ -79,7 +79,7 @@ impl DeltaTable {
     }
 
     /// Its name: that of its folder.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
