@@ -3,6 +3,8 @@
 //! The timestamp is a `u64` epoch, event time is data. Every operator's output at an epoch depends on the *set* of rows
 //! up to that epoch alone: not on their order, their batches, the number of workers, or how often a row was delivered.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+// Collections of keyed rows are told best by their types.
+#![allow(clippy::type_complexity)]
 
 pub mod calendar;
 mod clock;

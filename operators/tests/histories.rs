@@ -210,7 +210,7 @@ proptest! {
     fn visits_go_from_each_opening_to_the_next_closing(
         history in histories(reading(Modality::Door, 2)), workers in 1_usize..=2,
     ) {
-        let found = run(workers, &history, |rows| visits(rows));
+        let found = run(workers, &history, visits);
         for (epoch, found) in found.into_iter().enumerate() {
             let mut expected = BTreeSet::new();
             for sensor in ["a", "b"].map(SensorId::of) {
@@ -231,7 +231,7 @@ proptest! {
 
     #[test]
     fn windows_end_with_the_next_visit_of_any_door(history in histories(visit()), workers in 1_usize..=2) {
-        let found = run(workers, &history, |rows| windows(rows));
+        let found = run(workers, &history, windows);
         for (epoch, found) in found.into_iter().enumerate() {
             prop_assert_eq!(found, windows_of(&rows_at(&history, epoch)));
         }
@@ -300,7 +300,7 @@ proptest! {
     fn the_latest_row_and_the_newest_hour_are_the_greatest(
         history in histories((0_u8..3, time())), workers in 1_usize..=2,
     ) {
-        let newest = run(workers, &history, |rows| latest(rows));
+        let newest = run(workers, &history, latest);
         let hours = run(workers, &history, |rows| {
             newest_hours(rows.map(|(n, time)| (ApplianceId::of(if n == 0 { "a" } else { "b" }), time)))
         });
@@ -322,7 +322,7 @@ proptest! {
     fn pairs_are_the_different_members_of_a_group(
         history in histories((0_u8..3, (0_u8..9, 0_u8..5))), workers in 1_usize..=2,
     ) {
-        let found = run(workers, &history, |rows| pairs(rows));
+        let found = run(workers, &history, pairs);
         for (epoch, found) in found.into_iter().enumerate() {
             let rows = rows_at(&history, epoch);
             let mut expected = BTreeSet::new();

@@ -70,8 +70,11 @@ fn homes() -> Vec<Appliance> {
 }
 
 /// Feeds rows batch by batch through a dataflow on one worker, to the end.
-fn feed<R: ExchangeData>(rows: Vec<R>, build: impl FnOnce(Scope<'_, u64>, Rows<'_, R>, &ProbeHandle<u64>)) {
-    timely::execute_directly(|worker| {
+fn feed<R: ExchangeData + Send + Sync>(
+    rows: Vec<R>,
+    build: impl FnOnce(Scope<'_, u64>, Rows<'_, R>, &ProbeHandle<u64>) + Send + Sync + 'static,
+) {
+    timely::execute_directly(move |worker| {
         let probe = ProbeHandle::new();
         let mut input = InputSession::new();
         worker.dataflow::<u64, _, _>(|scope| {

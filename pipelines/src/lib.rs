@@ -1,5 +1,7 @@
 //! Kernels and operators composed: vision, inventory, behaviour, market.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+// Collections of keyed rows are told best by their types.
+#![allow(clippy::type_complexity)]
 
 mod behaviour;
 mod inventory;

@@ -3,11 +3,7 @@
 mod output;
 mod table;
 
-<<<<<<< HEAD
-use std::{path::PathBuf, process::ExitCode};
-=======
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
->>>>>>> lake
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -58,11 +54,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
     for table in tables {
         let name = table.name().to_owned();
-<<<<<<< HEAD
-        context.register_table(&name, std::sync::Arc::new(table)).with_context(|| name)?;
-=======
         context.register_table(&name, Arc::new(table)).with_context(|| name)?;
->>>>>>> lake
     }
     let form = match args {
         Args { json: true, .. } => Form::Json,
@@ -71,14 +63,10 @@ fn run(args: &Args) -> anyhow::Result<()> {
     };
     runtime.block_on(async {
         // Tables of the lake can be read and nothing else: no files by name, no settings, no new tables.
-<<<<<<< HEAD
-        let options = datafusion::execution::context::SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
-=======
         let options = datafusion::execution::context::SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false);
->>>>>>> lake
         let rows = context.sql_with_options(&args.sql, options).await?.execute_stream().await?;
         output::print(rows, form, &mut std::io::stdout().lock()).await
     })

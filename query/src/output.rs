@@ -18,11 +18,7 @@ use futures::StreamExt as _;
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-<<<<<<< HEAD
-pub enum Form {
-=======
 pub(crate) enum Form {
->>>>>>> lake
     /// A table for the eye.
     Table,
     /// One JSON object a line.
@@ -32,11 +28,7 @@ pub(crate) enum Form {
 }
 
 /// Prints `rows` to `out`; as they come, but for a table, whose columns are as wide as their widest cell.
-<<<<<<< HEAD
-pub async fn print(mut rows: SendableRecordBatchStream, form: Form, out: &mut impl Write) -> anyhow::Result<()> {
-=======
 pub(crate) async fn print(mut rows: SendableRecordBatchStream, form: Form, out: &mut impl Write) -> anyhow::Result<()> {
->>>>>>> lake
     let schema = rows.schema();
     let mut batches = Vec::new();
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -91,10 +83,6 @@ fn flush_csv(csv: &mut csv::Writer<Vec<u8>>, out: &mut impl Write) -> anyhow::Re
 }
 
 /// Whether the reader of the output went away.
-<<<<<<< HEAD
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-=======
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
->>>>>>> lake
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -74,7 +74,7 @@ impl DeltaTable {
         let (partition, columns): (Vec<FieldRef>, Vec<FieldRef>) =
             schema.fields().iter().cloned().partition(is_partition);
         let files = found.iter().map(|file| partitioned(&url, &partition, file)).collect::<anyhow::Result<_>>()?;
-        let schema = TableSchema::new(Arc::new(Schema::new(columns)), partition);
+        let schema = TableSchema::builder(Arc::new(Schema::new(columns))).with_table_partition_cols(partition).build();
         Ok(Self { name, schema, files })
     }
 

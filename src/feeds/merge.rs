@@ -84,9 +84,12 @@ mod tests {
 
     #[test]
     fn merged_feeds_come_by_event_time_and_each_keeps_its_own_order() {
-        let list = |rows: &[(i64, i64)]| -> Box<dyn Feed> { Box::new(List(rows.to_vec().into_iter())) };
-        let mut merged =
-            Merge::new(vec![list(&[(1, 10), (5, 11), (3, 12), (6, 13)]), list(&[]), list(&[(2, 20), (4, 21)])]);
+        let list = |rows: Vec<(i64, i64)>| -> Box<dyn Feed> { Box::new(List(rows.into_iter())) };
+        let mut merged = Merge::new(vec![
+            list(vec![(1, 10), (5, 11), (3, 12), (6, 13)]),
+            list(vec![]),
+            list(vec![(2, 20), (4, 21)]),
+        ]);
         let mut names = Names::default();
         let mut values = Vec::new();
         while let Some((_, entry)) = merged.next_entry(&mut names).unwrap() {

@@ -147,8 +147,8 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
                 same_view.then_some((&frame.working, frame.objects.as_slice(), found.map))
             })
             .collect();
-        fixed = frames.len() > 1
-            && placed.len() == frames.len()
+        fixed = placed.len() > 1
+            && placed.len() * 2 > frames.len()
             && placed.iter().all(|(working, _, map)| rests(working, *map));
         let mut empty = first.small.clone();
         let mut known = ImageGrey8::new(empty.width(), empty.height());

@@ -156,7 +156,7 @@ fn an_appliance_that_states_no_thresholds_has_the_defaults() {
         household: "h".to_owned(),
         ..v1::Appliance::default()
     };
-    let (_, appliance) = decode_appliance(&message, &mut Names::default()).unwrap();
+    let appliance = decode_appliance(&message, &mut Names::default()).unwrap();
     assert_eq!((appliance.min_score, appliance.review_below, appliance.min_households), (500_000, 800_000, 5));
     let over = v1::Appliance { min_score_ppm: Some(1_000_001), ..message.clone() };
     assert!(decode_appliance(&over, &mut Names::default()).is_err());

@@ -181,7 +181,7 @@ impl<R: Rng> Household<'_, R> {
             let basket = self.fill(Vec::new(), self.habits.stock - 2);
             let time = at(self, self.habits.meals[0] - 60, 10).max(first + 10 * Time::MINUTE);
             plans.push((time, Errand::Unpack(basket)));
-        } else if day % self.habits.shops_every == 0 {
+        } else if day.is_multiple_of(self.habits.shops_every) {
             let time = at(self, 1050, 60);
             plans.push((time, Errand::Unpack(Vec::new())));
         }

@@ -151,9 +151,9 @@ impl View {
             let here = 1.0 + light.side * x / HALF_WIDTH;
             let grain = if light.noise > 0.0 { light.noise * normal(rng) } else { 0.0 };
             let tint: u32 = if light.noise > 0.0 { rng.random() } else { 0x0080_8080 };
-            for channel in 0..3 {
+            for (channel, (shade, gain)) in colour.iter().zip(&light.gain).enumerate() {
                 let own = ((tint >> (8 * channel) & 0xff) as f32 - 128.0) / 128.0 * light.noise;
-                let value = colour[channel] * light.gain[channel] * here + grain + own + 0.5;
+                let value = shade * gain * here + grain + own + 0.5;
                 picture.push(value.clamp(0.0, 255.0) as u8);
             }
         }
