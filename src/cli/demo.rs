@@ -73,7 +73,7 @@ impl Demo {
         make_room(&dir)?;
         output.say(&format!(
             "Simulated kitchens: {appliances} appliances, {days} days, seed {seed}. All figures below are simulated.\n"
-        ));
+        ))?;
         Simulate { appliances, days, seed, output: dir.clone() }.simulate(output)?;
 
         let recordings = recordings(&dir.join("feeds"))?;
@@ -96,11 +96,12 @@ impl Demo {
         if output.json() {
             return output.result(&shown, |_| String::new());
         }
-        println!("{}", inventory(&opened, &truths, &mut names)?);
-        println!("Inventory against truth, at every visit of every appliance\n{}", eval::pretty(&shown.evaluation));
-        println!("{}", behaviour(&opened, &mut names)?);
-        println!("{}", market(&opened, &mut names)?);
-        println!("{}", next(&shown));
+        output.say(&inventory(&opened, &truths, &mut names)?)?;
+        let truth = eval::pretty(&shown.evaluation);
+        output.say(&format!("Inventory against truth, at every visit of every appliance\n{truth}"))?;
+        output.say(&behaviour(&opened, &mut names)?)?;
+        output.say(&market(&opened, &mut names)?)?;
+        output.say(&next(&shown))?;
         Ok(())
     }
 }

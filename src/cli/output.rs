@@ -1,6 +1,9 @@
 //! What every command prints alike: results, progress, tables.
 
-use std::{borrow::Cow, io::IsTerminal as _};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal as _, Write as _},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -14,7 +17,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, bars: !json && !quiet && std::io::stderr().is_terminal() }
+        Self { json, bars: !json && !quiet && io::stderr().is_terminal() }
     }
 
     /// Whether results are JSON.
@@ -24,20 +27,13 @@ impl Output {
 
     /// Prints `result` as JSON, or else what `pretty` makes of it.
     pub(super) fn result<T: Serialize>(&self, result: &T, pretty: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(result)?);
-        } else {
-            let text = pretty(result);
-            println!("{}", text.trim_end());
-        }
-        Ok(())
+        let text = if self.json { serde_json::to_string_pretty(result)? } else { pretty(result) };
+        print_line(text.trim_end())
     }
 
     /// Prints a line for people; JSON output has none.
-    pub(super) fn say(&self, line: &str) {
-        if !self.json {
-            println!("{line}");
-        }
+    pub(super) fn say(&self, line: &str) -> anyhow::Result<()> {
+        if self.json { Ok(()) } else { print_line(line) }
     }
 
     /// A progress bar over `total` of `unit`, with the rate and the time left; a spinner where the total is unknown (0).
@@ -56,6 +52,14 @@ impl Output {
         }
         bar.set_message(what);
         bar
+    }
+}
+
+/// Prints a line; a reader who went away has seen enough.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
     }
 }
 

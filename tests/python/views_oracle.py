@@ -70,7 +70,7 @@ def receipts():
         CREATE TABLE lines AS
         SELECT t.household_id::TEXT AS household, t.basket_id::TEXT AS basket, t.product_id::TEXT AS sku,
                t.quantity::BIGINT AS quantity, round(t.sales_value * 100)::BIGINT AS cents,
-               date_trunc('week', t.transaction_timestamp)::DATE AS week, t.transaction_timestamp AS at,
+               date_trunc('week', t.transaction_timestamp)::DATE AS week, t.transaction_timestamp AS bought_at,
                p.brand AS brand,
                lower(concat_ws('/', replace(nullif(p.department, ''), '/', '-'),
                      replace(nullif(p.product_category, ''), '/', '-'),
@@ -97,7 +97,7 @@ def receipts():
         """SELECT week, least(first_sku, second_sku), greatest(first_sku, second_sku), together, households
            FROM market_pairs""",
         """WITH goes AS (SELECT DISTINCT household, basket, sku FROM lines),
-                weeks AS (SELECT household, basket, date_trunc('week', min(at))::DATE AS week FROM lines GROUP BY ALL)
+                weeks AS (SELECT household, basket, date_trunc('week', min(bought_at))::DATE AS week FROM lines GROUP BY ALL)
            SELECT week, a.sku, b.sku, count(*), count(DISTINCT household)
            FROM goes a JOIN goes b USING (household, basket) JOIN weeks USING (household, basket)
            WHERE a.sku < b.sku GROUP BY ALL HAVING count(DISTINCT household) >= 5""",
@@ -151,7 +151,7 @@ def narrations():
     swings.sort(key=lambda s: (s[1], s[2], s[3]))
     db.execute("CREATE TABLE readings (appliance TEXT, t BIGINT, seq BIGINT, open INT)")
     db.executemany("INSERT INTO readings VALUES (?, ?, ?, ?)", [(h, t, n, o) for n, (h, t, _, o) in enumerate(swings)])
-    db.execute("CREATE TABLE moves (household TEXT, at BIGINT, go TEXT, sku TEXT, delta BIGINT)")
+    db.execute("CREATE TABLE moves (household TEXT, moved_at BIGINT, go TEXT, sku TEXT, delta BIGINT)")
     db.executemany("INSERT INTO moves VALUES (?, ?, ?, ?, ?)", moves)
     for name in ("behaviour", "behaviour_products", "behaviour_pairs"):
         view(name)
@@ -162,7 +162,7 @@ def narrations():
                 SELECT appliance AS household, date_trunc('week', make_timestamp(opened))::DATE AS week, 1 AS openings,
                        coalesce((closed - opened) // 1000000, 0) AS seconds, 0 AS put_in, 0 AS taken_out FROM visits
                 UNION ALL
-                SELECT household, date_trunc('week', make_timestamp(at))::DATE, 0, 0, greatest(delta, 0),
+                SELECT household, date_trunc('week', make_timestamp(moved_at))::DATE, 0, 0, greatest(delta, 0),
                        greatest(-delta, 0) FROM moves
             ) SELECT household, week, sum(openings)::BIGINT, sum(seconds)::BIGINT, sum(put_in)::BIGINT,
                      sum(taken_out)::BIGINT FROM sums GROUP BY ALL""",
@@ -171,8 +171,8 @@ def narrations():
         "behaviour_products",
         "SELECT household, sku, put_in, taken_out, restocks, restock_seconds FROM behaviour_products",
         """SELECT household, sku, sum(greatest(delta, 0))::BIGINT, sum(greatest(-delta, 0))::BIGINT,
-                  greatest(count(DISTINCT at) FILTER (delta > 0) - 1, 0),
-                  coalesce((max(at) FILTER (delta > 0) - min(at) FILTER (delta > 0)) // 1000000, 0)
+                  greatest(count(DISTINCT moved_at) FILTER (delta > 0) - 1, 0),
+                  coalesce((max(moved_at) FILTER (delta > 0) - min(moved_at) FILTER (delta > 0)) // 1000000, 0)
            FROM moves GROUP BY ALL""",
     )
     same(
