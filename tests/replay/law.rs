@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 
 use larder::{
-    engine::{Pace, Plan, Shuffle},
-    eval::evaluate,
+    engine::{Plan, Shuffle},
     eyes::write_scene,
     feeds::{
         Event, Feed as _,
         recording::Recording,
         simulator::{Options, simulate},
     },
-    lake::Lake,
 };
 use larder_pipelines::vision::{SceneLearner, VisionConfig};
-use larder_records::{Names, Payload, Time, views::InventoryInterval};
+use larder_records::{Names, Payload, Time};
 
 use super::{digests, run};
 
@@ -79,24 +77,4 @@ fn order_batches_and_workers_do_not_show_in_any_table() {
     let again = run(&recordings, &at("lake"), Some(kitchen.path()), 1, whole);
     assert_eq!((again.readings, again.frames, again.declared), (0, 0, 0), "nothing is taken in twice");
     assert_eq!(digests(&at("lake")), expected, "the same recordings again");
-}
-
-#[test]
-fn the_inventory_of_a_simulated_kitchen_is_mostly_right() {
-    let (kitchen, recordings) = kitchen(1, 4);
-    let lake = kitchen.path().join("lake");
-    run(&recordings, &lake, Some(kitchen.path()), 1, Plan { pace: Pace::Max, ..Plan::default() });
-    let mut names = Names::default();
-    let mut truths = Vec::new();
-    let mut recording = Recording::open(&recordings[0]).unwrap();
-    while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
-        if let Ok(Event::Truth(truth)) = entry {
-            truths.push(truth);
-        }
-    }
-    let history = Lake::open(&lake).unwrap().read::<InventoryInterval>(&mut names).unwrap();
-    let evaluation = evaluate(&truths, &history, &names, 0);
-    eprintln!("F1 {:.3} over {} instants", evaluation.all.f1(), evaluation.instants);
-    assert!(evaluation.instants > 10);
-    assert!(evaluation.all.f1() > 0.6, "{evaluation:?}");
 }
