@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplianceId, Digest, SensorId, Time};
+use crate::{ApplianceId, SensorId, Time};
 
 /// What a sensor measures, and the integer unit that its values are kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,19 +94,6 @@ pub struct Image {
     pub encoding: ImageEncoding,
     /// The bytes as they came.
     pub data: Bytes,
-}
-
-impl Image {
-    /// The identity of the picture: of its bytes and of how they are laid out.
-    pub fn digest(&self) -> Digest {
-        match self.encoding {
-            ImageEncoding::Jpeg | ImageEncoding::Png => Digest::of(&self.data),
-            ImageEncoding::Raw { width, height, step, pixel } => {
-                let layout = [width, height, step, pixel as u32].map(u32::to_le_bytes).concat();
-                Digest::of_parts([layout.as_slice(), &self.data])
-            }
-        }
-    }
 }
 
 /// How the bytes of an [`Image`] are laid out.
