@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_records::{BoundingBox, Digest, IdCollision, Names, Product, ProductId, Time};
+use larder_records::{BoundingBox, Digest, IdCollision, ImageEncoding, Names, Product, ProductId, Time};
 use serde::{Deserialize, Serialize};
 
 /// Why a catalogue cannot be used.
@@ -171,7 +171,7 @@ impl Catalogue {
     /// [`CatalogueError`] where the SKU is bad or a file cannot be written.
     pub fn add_reference(&self, sku: &str, picture: &[u8], bounds: Option<BoundingBox>) -> Result<(), CatalogueError> {
         check_sku(sku)?;
-        let kind = if picture.starts_with(b"\x89PNG") { "png" } else { "jpg" };
+        let kind = if ImageEncoding::of_file(picture) == Some(ImageEncoding::Png) { "png" } else { "jpg" };
         let file = format!("{}.{kind}", Digest::of(picture));
         let references = self.dir.join("references").join(sku);
         let Some(bounds) = bounds else { return write(&references.join(file), picture) };

@@ -167,8 +167,8 @@ pub fn read_references(
     Ok(references)
 }
 
-/// The bytes of a picture file, as a JPEG where they do not begin as a PNG.
+/// The bytes of a picture file; what begins as no picture is left to the JPEG decoder to refuse.
 pub fn picture(data: Vec<u8>) -> Image {
-    let encoding = if data.starts_with(b"\x89PNG") { ImageEncoding::Png } else { ImageEncoding::Jpeg };
+    let encoding = ImageEncoding::of_file(&data).unwrap_or(ImageEncoding::Jpeg);
     Image { encoding, data: data.into() }
 }

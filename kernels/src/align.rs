@@ -130,6 +130,13 @@ impl Template {
         Self { levels: pyramid.usable().filter_map(Level::new).collect() }
     }
 
+    /// The correlation of the template and what `picture` shows without any movement, -1 to 1; none where either is flat
+    /// or a side of it too short to tell.
+    pub fn correlation_at_rest(&self, picture: &Pyramid) -> Option<f32> {
+        let (level, picture) = (self.levels.first()?, picture.usable().next()?);
+        level.correlation(picture, &Affine::IDENTITY)
+    }
+
     /// Where `picture` lies; none where the two have nothing in common, or a side of either is too short to tell.
     pub fn align(&self, picture: &Pyramid) -> Option<Alignment> {
         let levels: Vec<(&Level, &Plane<f32>)> = self.levels.iter().zip(picture.usable()).collect();

@@ -97,5 +97,36 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
             }
         }
     }
+    let parts = found.len();
+    for upper in 0..parts {
+        for lower in 0..parts {
+            let Some(bounds) = stacked(found[upper].bounds, found[lower].bounds) else { continue };
+            if bounds.area() > most || found.iter().any(|known| known.bounds.iou(bounds) > SAME_BOX) {
+                continue;
+            }
+            // What lies between the two did not change.
+            let share = |part: &Proposal| part.bounds.area() * u64::from(part.filled);
+            let filled = ((share(&found[upper]) + share(&found[lower])) / bounds.area().max(1)) as Ppm;
+            if filled >= params.min_filled {
+                found.push(Proposal { bounds, filled, mass: mass(change, bounds) });
+            }
+        }
+    }
     found
+}
+
+/// The box around two of which one stands right above the other, close enough to be one thing with a band between them
+/// that looks like the scene.
+fn stacked(upper: BoundingBox, lower: BoundingBox) -> Option<BoundingBox> {
+    let around = BoundingBox {
+        left: upper.left.min(lower.left),
+        top: upper.top.min(lower.top),
+        right: upper.right.max(lower.right),
+        bottom: upper.bottom.max(lower.bottom),
+    };
+    let shared = upper.right.min(lower.right).saturating_sub(upper.left.max(lower.left));
+    let gap = lower.top.checked_sub(upper.bottom)?;
+    let aligned = u32::from(shared) * 10 >= u32::from(around.right - around.left) * 7;
+    let near = u32::from(gap) * 3 <= u32::from(around.bottom - around.top);
+    (aligned && near).then_some(around)
 }

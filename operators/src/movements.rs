@@ -5,7 +5,7 @@ use larder_records::{
     views::{Movement, MovementKind, MovementSource},
 };
 
-use crate::occlusion::{Bridged, Item, nearest, shift};
+use crate::occlusion::{Bridged, Item, Look, NEARER_MM, nearest, shift};
 
 /// An item whose centre went further than this part of the picture's width or height was put elsewhere.
 const MOVED_PART: u32 = 8;
@@ -22,7 +22,10 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 /// change of the load since the look before and the package weights of all that went in or out are known, it is fused with
 /// how well they agree, `a = 1 - |change - expected| / sum of all package weights moved`, at least 0: from a half on, `a`
 /// takes up to half of the doubt away, `s + (1 - s) * (2a - 1) / 2`; below, it takes up to half of the score,
-/// `s * (1/2 + a)`. One camera is taken to show all that stands on the scales.
+/// `s * (1/2 + a)`. One camera is taken to show all that stands on the scales. Where a depth camera looked both times, what it
+/// says is fused in the same way, `a` being the part of the items for which it agrees: at the box of an item that went in
+/// it must now see something nearer, of one that went out something farther, by at least [`NEARER_MM`]. An item where it
+/// sees the opposite is left out, for something else came or went in front of it.
 ///
 /// ```
 /// use larder_operators::{movements::between, occlusion::{Bridged, Item, Look}};
@@ -34,7 +37,8 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 /// };
 /// let look = |at: i64, items: &[Item], delta| Bridged {
 ///     look: Look {
-///         opened: Time(at), items: items.to_vec(), width: 100, height: 100, after: vec![], next_before: vec![],
+///         opened: Time(at), items: items.to_vec(), width: 100, height: 100, depth: None, after: vec![],
+///         next_before: vec![],
 ///         frame: FrameKey {
 ///             appliance: ApplianceId::of("fridge"), sensor: SensorId::of("camera"), time: Time(at), hash: Digest(0),
 ///         },
@@ -52,7 +56,7 @@ pub fn between(before: Option<&Bridged>, after: &Bridged) -> Vec<Movement> {
     products.sort_unstable();
     products.dedup();
 
-    let mut found: Vec<(ProductId, MovementKind, i64, Ppm, i64)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for product in products {
         let of = |items: &'_ [Item]| items.iter().filter(|i| i.product == Some(product)).cloned().collect::<Vec<_>>();
         let (old, new) = (of(old), of(new));
@@ -66,12 +70,18 @@ pub fn between(before: Option<&Bridged>, after: &Bridged) -> Vec<Movement> {
                 || down * MOVED_PART > 2 * u32::from(after.look.height)
         });
         let mut add = |kind, items: &mut dyn Iterator<Item = &Item>| {
-            let sums = items.fold(None, |sums: Option<(i64, Ppm, i64)>, item| {
-                let (count, score, package) = sums.unwrap_or((0, PPM, 0));
-                Some((count + 1, score.min(item.score), package.max(item.package_mg)))
-            });
-            if let Some((count, score, package)) = sums {
-                found.push((product, kind, count, score, package));
+            let mut sums = Found { product, kind, count: 0, score: PPM, package_mg: 0, deep: (0, 0) };
+            for item in items {
+                sums.count += 1;
+                sums.score = sums.score.min(item.score);
+                sums.package_mg = sums.package_mg.max(item.package_mg);
+                if let Some(agrees) = before.and_then(|before| depth_agrees(kind, item, &before.look, &after.look)) {
+                    sums.deep.0 += u32::from(agrees);
+                    sums.deep.1 += 1;
+                }
+            }
+            if sums.count > 0 {
+                found.push(sums);
             }
         };
         add(MovementKind::In, &mut put.into_iter());
@@ -80,14 +90,14 @@ pub fn between(before: Option<&Bridged>, after: &Bridged) -> Vec<Movement> {
     }
 
     let agreement = before.and(after.weight_delta_mg).and_then(|change| agreement(change, &found));
-    let movement = |(product, kind, quantity, score, _)| Movement {
+    let movement = |Found { product, kind, count, score, deep: (agree, of), .. }| Movement {
         appliance: after.look.frame.appliance,
         time: after.look.opened,
         group: Name::default(),
         product,
         kind,
-        quantity,
-        confidence: fuse(score, agreement),
+        quantity: count,
+        confidence: fuse(fuse(score, agreement), (agree * PPM).checked_div(of)),
         source: MovementSource::Sensors,
         reason: Reason::Unspecified,
         cents: 0,
@@ -98,10 +108,35 @@ pub fn between(before: Option<&Bridged>, after: &Bridged) -> Vec<Movement> {
     found.into_iter().map(movement).collect()
 }
 
+/// A movement in the making.
+struct Found {
+    product: ProductId,
+    kind: MovementKind,
+    count: i64,
+    /// Of the least sure item.
+    score: Ppm,
+    package_mg: i64,
+    /// For how many items depth agrees, and of how many it knows.
+    deep: (u32, u32),
+}
+
+/// Whether depth agrees that the item came or went; none where it does not know.
+fn depth_agrees(kind: MovementKind, item: &Item, before: &Look, after: &Look) -> Option<bool> {
+    let at = |look: &Look| look.depth.as_ref()?.at(item.bounds, look.width, look.height);
+    let (then, now) = (i32::from(at(before)?), i32::from(at(after)?));
+    let nearer = match kind {
+        MovementKind::In => then - now,
+        MovementKind::Out => now - then,
+        MovementKind::Moved => return None,
+    };
+    let enough = i32::from(NEARER_MM);
+    (nearer > -enough).then_some(nearer >= enough)
+}
+
 /// How well the scales agree with what was seen; none where a package weight is not known.
-fn agreement(change: i64, found: &[(ProductId, MovementKind, i64, Ppm, i64)]) -> Option<Ppm> {
+fn agreement(change: i64, found: &[Found]) -> Option<Ppm> {
     let (mut expected, mut moved) = (0_i128, 0_i128);
-    for &(_, kind, count, _, package) in found {
+    for &Found { kind, count, package_mg: package, .. } in found {
         let weight = i128::from(package) * i128::from(count);
         let sign = match kind {
             MovementKind::In => 1,
@@ -118,7 +153,7 @@ fn agreement(change: i64, found: &[(ProductId, MovementKind, i64, Ppm, i64)]) ->
     (moved > 0).then(|| PPM - Ppm::try_from(off * i128::from(PPM) / moved).unwrap_or(PPM).min(PPM))
 }
 
-/// A score and the agreement of the scales, as one confidence.
+/// A score and the agreement of other evidence, as one confidence.
 fn fuse(score: Ppm, agreement: Option<Ppm>) -> Ppm {
     let one = u64::from(PPM);
     let score = u64::from(score.min(PPM));
@@ -166,4 +201,49 @@ pub fn declared(movement: &DeclaredMovement) -> Option<Movement> {
         before: None,
         after: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_records::{ApplianceId, BoundingBox, Digest, FrameKey, Grid, SensorId, Time};
+
+    use super::*;
+
+    /// A look at a shelf whose left and right half are so far away.
+    fn look(opened: i64, items: &[Item], cells: [u16; 2]) -> Bridged {
+        let frame = FrameKey {
+            appliance: ApplianceId::of("fridge"),
+            sensor: SensorId::of("camera"),
+            time: Time(opened),
+            hash: Digest(0),
+        };
+        let depth = Some(Grid { columns: 2, rows: 1, cells: cells.to_vec() });
+        let (items, opened) = (items.to_vec(), Time(opened));
+        let look = Look { opened, frame, width: 100, height: 50, items, depth, after: vec![], next_before: vec![] };
+        Bridged { look, previous: None, weight_delta_mg: None }
+    }
+
+    #[test]
+    fn depth_takes_doubt_away_where_it_agrees_and_adds_to_it_where_it_does_not() {
+        let milk = Item {
+            product: Some(ProductId::of("milk")),
+            bounds: BoundingBox { left: 10, top: 5, right: 40, bottom: 45 },
+            depth_mm: None,
+            score: 800_000,
+            package_mg: 0,
+        };
+        let confidence = |then: &[Item], was: u16, now: &[Item], is: u16| {
+            let movements = between(Some(&look(1, then, [was, 900])), &look(2, now, [is, 900]));
+            assert_eq!(movements.len(), 1);
+            movements[0].confidence
+        };
+        let milk = &[milk];
+        assert_eq!(confidence(&[], 700, milk, 500), 900_000, "something nearer came");
+        assert_eq!(confidence(&[], 700, milk, 690), 400_000, "nothing came");
+        assert_eq!(confidence(&[], 500, milk, 700), 800_000, "what stood in front went");
+        assert_eq!(confidence(&[], 0, milk, 500), 800_000, "there was no reading");
+        assert_eq!(confidence(milk, 500, &[], 700), 900_000, "something nearer went");
+        assert_eq!(confidence(milk, 700, &[], 700), 400_000, "nothing went");
+        assert_eq!(confidence(milk, 700, &[], 500), 800_000, "something came in front");
+    }
 }

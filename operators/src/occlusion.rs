@@ -20,7 +20,7 @@
 //!
 //! A kept item has the box and score that its left look gave it. Looks to come settle the matter for good.
 
-use larder_records::{BoundingBox, FrameKey, PPM, Ppm, ProductId, Time};
+use larder_records::{BoundingBox, FrameKey, Grid, PPM, Ppm, ProductId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::{Level, Levels};
@@ -56,6 +56,8 @@ pub struct Look {
     pub height: u16,
     /// What it shows; sorted.
     pub items: Vec<Item>,
+    /// How far away things are, in millimetres, where a depth camera of the same view looked too.
+    pub depth: Option<Grid>,
     /// The scales after the visit.
     pub after: Level,
     /// The scales before the next visit, whether or not that has a picture.
@@ -86,7 +88,8 @@ pub struct Bridged {
 ///     depth_mm: None, score: 900_000, package_mg: 0,
 /// };
 /// let look = |at: i64, items: &[Item]| Look {
-///     opened: Time(at), items: items.to_vec(), width: 100, height: 100, after: vec![], next_before: vec![],
+///     opened: Time(at), items: items.to_vec(), width: 100, height: 100, depth: None, after: vec![],
+///     next_before: vec![],
 ///     frame: FrameKey {
 ///         appliance: ApplianceId::of("fridge"), sensor: SensorId::of("camera"), time: Time(at), hash: Digest(0),
 ///     },

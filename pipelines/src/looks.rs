@@ -9,7 +9,7 @@ use larder_operators::{
     or_default,
 };
 use larder_records::{
-    Appliance, ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Modality, PPM, Ppm, Product,
+    Appliance, ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Grid, Modality, PPM, Ppm, Product,
     ProductId, Review, ReviewVerdict, SensorId, Time,
 };
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl Seen {
     }
 }
 
-/// A frame that is a look.
+/// A visible frame that is a look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Picture {
     pub(crate) frame: FrameKey,
@@ -63,67 +63,94 @@ pub(crate) struct Picture {
     pub(crate) seen: Vec<Seen>,
 }
 
+/// What a frame shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum Shown {
+    /// A visible frame.
+    Objects { width: u16, height: u16, seen: Vec<Seen> },
+    /// A depth frame.
+    Depth(Grid),
+}
+
+impl Shown {
+    /// What vision found; none where the frame says nothing of objects or depth.
+    fn of(result: FrameResult) -> Option<Self> {
+        match result.modality {
+            Modality::Visible => {
+                let seen = result.sightings.into_iter().zip(0..).map(|(sighting, index)| {
+                    let mut candidates = sighting.candidates;
+                    candidates.sort_by_key(|candidate| (Reverse(candidate.score), candidate.product));
+                    Seen {
+                        index,
+                        bounds: sighting.bounds,
+                        depth_mm: sighting.depth_mm,
+                        best: candidates.first().copied(),
+                        runner_up: candidates.get(1).map_or(0, |candidate| candidate.score),
+                        verdict: None,
+                    }
+                });
+                Some(Self::Objects { width: result.width, height: result.height, seen: seen.collect() })
+            }
+            Modality::Depth => result.grid.map(Self::Depth),
+            _ => None,
+        }
+    }
+}
+
 /// What is known of one frame.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Evidence {
     /// It is the look of the visit that opened then.
     Look(Time),
     /// A vision result; of several, that of the greatest fingerprint holds.
-    Result { fingerprint: Digest, width: u16, height: u16, seen: Vec<Seen> },
+    Result(Digest, Shown),
     /// A review; of several, the latest holds.
     Review { index: u16, time: Time, verdict: ReviewVerdict },
 }
 
-/// The visible frames that are looks, with their reviews.
+/// The visible frames that are looks, with their reviews; and the depth that each visit left behind, by sensor.
 pub(crate) fn pictures<'scope>(
     windows: Rows<'scope, Window>,
     frames: Rows<'scope, FrameResult>,
     reviews: Rows<'scope, Review>,
-) -> Rows<'scope, Picture> {
-    let frames = frames.filter(|frame| frame.modality == Modality::Visible);
-    let looks = last_frames(windows, frames.clone().map(|frame| frame.key));
-    looks
+) -> (Rows<'scope, Picture>, Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>) {
+    let frames = frames.flat_map(|frame| {
+        let (key, fingerprint) = (frame.key, frame.fingerprint);
+        Some((key, Evidence::Result(fingerprint, Shown::of(frame)?)))
+    });
+    let looks = last_frames(windows, frames.clone().map(|(key, _)| key));
+    let shown = looks
         .map(|(frame, opened)| (frame, Evidence::Look(opened)))
-        .concat(frames.map(|frame| {
-            let seen = frame.sightings.iter().zip(0..).map(|(sighting, index)| {
-                let mut candidates = sighting.candidates.clone();
-                candidates.sort_by_key(|candidate| (Reverse(candidate.score), candidate.product));
-                Seen {
-                    index,
-                    bounds: sighting.bounds,
-                    depth_mm: sighting.depth_mm,
-                    best: candidates.first().copied(),
-                    runner_up: candidates.get(1).map_or(0, |candidate| candidate.score),
-                    verdict: None,
-                }
-            });
-            let seen = seen.collect();
-            let FrameResult { key, fingerprint, width, height, .. } = frame;
-            (key, Evidence::Result { fingerprint, width, height, seen })
-        }))
+        .concat(frames)
         .concat(reviews.map(|Review { sighting, time, verdict }| {
             (sighting.frame, Evidence::Review { index: sighting.index, time, verdict })
         }))
-        .reduce_named("Pictures", |frame, evidence, picture| {
+        .reduce_named("Pictures", |_, evidence, shown| {
             let (mut look, mut result) = (None, None);
             for (evidence, _) in evidence.iter().filter(|(_, count)| *count > 0) {
                 // sorted: a look before all results, those before all reviews, the latest last
                 match evidence {
                     Evidence::Look(opened) => look = Some(*opened),
-                    Evidence::Result { width, height, seen, .. } => result = Some((*width, *height, seen.clone())),
+                    Evidence::Result(_, shown) => result = Some(shown.clone()),
                     Evidence::Review { index, verdict, .. } => {
-                        let seen = result.as_mut().and_then(|(_, _, seen)| seen.get_mut(usize::from(*index)));
-                        if let Some(seen) = seen {
+                        let Some(Shown::Objects { seen, .. }) = &mut result else { continue };
+                        if let Some(seen) = seen.get_mut(usize::from(*index)) {
                             seen.verdict = Some(*verdict);
                         }
                     }
                 }
             }
-            if let (Some(opened), Some((width, height, seen))) = (look, result) {
-                picture.push((Picture { frame: *frame, opened, width, height, seen }, 1));
-            }
-        })
-        .map(|(_, picture)| picture)
+            shown.extend(look.zip(result).map(|shown| (shown, 1)));
+        });
+    let pictures = shown.clone().flat_map(|(frame, (opened, shown))| match shown {
+        Shown::Objects { width, height, seen } => Some(Picture { frame, opened, width, height, seen }),
+        Shown::Depth(_) => None,
+    });
+    let depths = shown.flat_map(|(frame, (opened, shown))| match shown {
+        Shown::Depth(grid) => Some(((frame.appliance, opened), (frame.sensor, grid))),
+        Shown::Objects { .. } => None,
+    });
+    (pictures, depths)
 }
 
 /// What makes a look.
@@ -133,12 +160,15 @@ enum Part {
     Package(ProductId, i64),
     After(Level),
     NextBefore(Level),
+    Depth(SensorId, Grid),
     Picture(Picture),
 }
 
-/// The looks of all pictures: products chosen by the appliance's threshold, package weights and scales looked up.
+/// The looks of all pictures: products chosen by the appliance's threshold, package weights, scales and depth looked up. Of
+/// several depth cameras that of the least id holds: they are taken to have the view of the visible cameras.
 pub(crate) fn looks<'scope>(
     pictures: Rows<'scope, Picture>,
+    depths: Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>,
     windows: Rows<'scope, Window>,
     levels: Rows<'scope, ((ApplianceId, Time), Levels)>,
     products: Rows<'scope, (ProductId, Product)>,
@@ -171,32 +201,36 @@ pub(crate) fn looks<'scope>(
     let next_before = next.join_map(levels, |&(appliance, _), opened, levels| {
         ((appliance, *opened), Part::NextBefore(levels.before.clone()))
     });
-    let scales = pictures
+    let depths = depths.map(|(visit, (sensor, grid))| (visit, Part::Depth(sensor, grid)));
+    let others = pictures
         .clone()
         .map(|picture| ((picture.frame.appliance, picture.opened), picture.frame.sensor))
-        .join_map(after.concat(next_before), |&(appliance, opened), &sensor, part| {
+        .join_map(after.concatenate([next_before, depths]), |&(appliance, opened), &sensor, part| {
             ((appliance, sensor, opened), part.clone())
         });
 
     pictures
         .map(move |picture| (key(&picture), Part::Picture(picture)))
-        .concatenate([min_scores, packages, scales])
+        .concatenate([min_scores, packages, others])
         .reduce_named("Looks", |_, parts, look| {
             let mut min_score = None;
             let mut packages = Vec::new();
             let (mut after, mut next_before) = (Level::new(), Level::new());
+            let mut depth = None;
             for (part, _) in parts {
                 match part {
                     Part::MinScore(score) => min_score = Some(*score),
                     Part::Package(product, package_mg) => packages.push((*product, *package_mg)),
                     Part::After(level) => after.clone_from(level),
                     Part::NextBefore(level) => next_before.clone_from(level),
+                    Part::Depth(_, grid) => depth = depth.or(Some(grid)),
                     Part::Picture(picture) => {
                         let Some(min_score) = min_score else { return };
-                        let items = items(picture, min_score, &packages);
+                        let items = items(picture, min_score, &packages, depth);
+                        let depth = depth.cloned();
                         let (after, next_before) = (std::mem::take(&mut after), std::mem::take(&mut next_before));
                         let Picture { frame, opened, width, height, .. } = *picture;
-                        look.push((Look { opened, frame, width, height, items, after, next_before }, 1));
+                        look.push((Look { opened, frame, width, height, items, depth, after, next_before }, 1));
                     }
                 }
             }
@@ -204,7 +238,8 @@ pub(crate) fn looks<'scope>(
 }
 
 /// What a picture shows; what a review rejects is left out. `packages` is sorted by product.
-fn items(picture: &Picture, min_score: Ppm, packages: &[(ProductId, i64)]) -> Vec<Item> {
+fn items(picture: &Picture, min_score: Ppm, packages: &[(ProductId, i64)], depth: Option<&Grid>) -> Vec<Item> {
+    let depth_at = |bounds| depth.and_then(|grid| grid.at(bounds, picture.width, picture.height));
     let shown = picture.seen.iter().filter(|seen| seen.verdict != Some(ReviewVerdict::Reject));
     let mut items: Vec<Item> = shown
         .map(|seen| {
@@ -214,7 +249,7 @@ fn items(picture: &Picture, min_score: Ppm, packages: &[(ProductId, i64)]) -> Ve
             Item {
                 product,
                 bounds: seen.bounds,
-                depth_mm: seen.depth_mm,
+                depth_mm: seen.depth_mm.or_else(|| depth_at(seen.bounds)),
                 score: chosen.map_or(0, |(_, score)| score),
                 package_mg: package.map_or(0, |n| packages[n].1.max(0)),
             }

@@ -61,8 +61,8 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
     let visits = visits(inputs.readings.clone());
     let windows = windows(visits.clone());
     let levels = levels(windows.clone(), inputs.readings.clone());
-    let pictures = looks::pictures(windows.clone(), inputs.frames.clone(), inputs.reviews);
-    let looks = looks::looks(pictures.clone(), windows, levels, products.clone(), appliances.clone());
+    let (pictures, depths) = looks::pictures(windows.clone(), inputs.frames.clone(), inputs.reviews);
+    let looks = looks::looks(pictures.clone(), depths, windows, levels, products.clone(), appliances.clone());
     let movements = inventory::movements(looks::bridged(looks), inputs.declared);
     let lines = ledger(movements.clone());
 

@@ -116,6 +116,24 @@ pub enum ImageEncoding {
     },
 }
 
+impl ImageEncoding {
+    /// What kind of picture file the bytes begin as; none where they are neither JPEG nor PNG.
+    ///
+    /// ```
+    /// use larder_records::ImageEncoding;
+    ///
+    /// assert_eq!(ImageEncoding::of_file(b"\xff\xd8\xff\xe0"), Some(ImageEncoding::Jpeg));
+    /// assert_eq!(ImageEncoding::of_file(b"GIF89a"), None);
+    /// ```
+    pub fn of_file(data: &[u8]) -> Option<Self> {
+        match data {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', ..] => Some(Self::Png),
+            _ => None,
+        }
+    }
+}
+
 /// The layout of one pixel of a raw image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PixelFormat {

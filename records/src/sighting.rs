@@ -102,6 +102,42 @@ pub struct Grid {
     pub cells: Vec<u16>,
 }
 
+impl Grid {
+    /// The reading at a box of a picture of the same view, `width` by `height` pixels: the lower median of the cells that have
+    /// a reading and their centre in the box, or, where the box holds no centre, the cell that holds the box's. None where
+    /// there is no reading.
+    ///
+    /// ```
+    /// use larder_records::{BoundingBox, Grid};
+    ///
+    /// let grid = Grid { columns: 2, rows: 1, cells: vec![700, 300] };
+    /// let at = |left, right| grid.at(BoundingBox { left, top: 0, right, bottom: 50 }, 100, 50);
+    /// assert_eq!((at(0, 60), at(60, 100), at(0, 100), at(90, 95)), (Some(700), Some(300), Some(300), Some(300)));
+    /// ```
+    pub fn at(&self, bounds: BoundingBox, width: u16, height: u16) -> Option<u16> {
+        let cells = |low: u16, high: u16, cells: u16, pixels: u16| {
+            // The centre of cell n is pixel (n + 1/2) * pixels / cells: everything is doubled to stay whole.
+            let (low, high, cells, pixels) = (u64::from(low), u64::from(high), u64::from(cells), u64::from(pixels));
+            let first =
+                |pixel: u64| (2 * pixel * cells).saturating_sub(pixels).div_ceil((2 * pixels).max(1)).min(cells);
+            let (from, until) = (first(low), first(high));
+            if from < until {
+                return from..until;
+            }
+            let middle = (low + high) * cells / (2 * pixels).max(1);
+            middle.min(cells)..(middle + 1).min(cells)
+        };
+        let columns = cells(bounds.left, bounds.right, self.columns, width);
+        let mut found: Vec<u16> = cells(bounds.top, bounds.bottom, self.rows, height)
+            .flat_map(|row| columns.clone().map(move |column| row * u64::from(self.columns) + column))
+            .filter_map(|cell| self.cells.get(usize::try_from(cell).ok()?).copied())
+            .filter(|reading| *reading != 0)
+            .collect();
+        found.sort_unstable();
+        found.get(found.len().saturating_sub(1) / 2).copied()
+    }
+}
+
 /// All that vision says of one image frame: a pure function of the frame's bytes and the fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FrameResult {

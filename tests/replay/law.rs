@@ -1,47 +1,9 @@
 //! The law: the same input gives the same tables, however it comes.
 
-use std::path::PathBuf;
+use larder::engine::{Plan, Shuffle};
+use larder_records::Time;
 
-use larder::{
-    engine::{Plan, Shuffle},
-    eyes::write_scene,
-    feeds::{
-        Event, Feed as _,
-        recording::Recording,
-        simulator::{Options, simulate},
-    },
-};
-use larder_pipelines::vision::{SceneLearner, VisionConfig};
-use larder_records::{Names, Payload, Time};
-
-use super::{digests, run};
-
-/// A simulated kitchen with its scene references learnt from the first pictures of each camera.
-fn kitchen(appliances: u32, days: u32) -> (tempfile::TempDir, Vec<PathBuf>) {
-    let dir = tempfile::tempdir().unwrap();
-    simulate(&Options { appliances, days, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
-    let mut recordings: Vec<PathBuf> =
-        std::fs::read_dir(dir.path().join("feeds")).unwrap().map(|file| file.unwrap().path()).collect();
-    recordings.sort();
-    let config = VisionConfig::default();
-    for path in &recordings {
-        let mut recording = Recording::open(path).unwrap();
-        let (mut names, mut learner, mut left) = (Names::default(), SceneLearner::default(), 18);
-        while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
-            if let Ok(Event::Frame(frame)) = entry
-                && matches!(frame.payload, Payload::Image(_))
-            {
-                learner.push(&frame, &[], &config).unwrap();
-                left -= 1;
-                if left == 0 {
-                    break;
-                }
-            }
-        }
-        write_scene(&dir.path().join("scenes"), &learner.finish(&config)).unwrap();
-    }
-    (dir, recordings)
-}
+use super::{digests, kitchen, run};
 
 #[test]
 fn order_batches_and_workers_do_not_show_in_any_table() {

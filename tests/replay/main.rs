@@ -5,18 +5,23 @@
 mod broken;
 mod law;
 mod oracles;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 
 use larder::{
     catalogue::Catalogue,
     engine::{Counts, Engine, Plan, replay},
-    eyes::{Eyes, read_references, read_scenes},
-    feeds::{Feed, Merge, recording::Recording},
+    eyes::{Eyes, read_references, read_scenes, write_scene},
+    feeds::{
+        Event, Feed, Merge,
+        recording::Recording,
+        simulator::{Options, simulate},
+    },
     lake::Lake,
 };
-use larder_pipelines::vision::{Scene, VisionConfig};
-use larder_records::{Digest, Names};
+use larder_pipelines::vision::{Scene, SceneLearner, VisionConfig};
+use larder_records::{Digest, Names, Payload};
 
 /// Replays `recordings` into the lake in `lake`.
 fn run(recordings: &[PathBuf], lake: &Path, kitchen: Option<&Path>, workers: usize, plan: Plan) -> Counts {
@@ -34,4 +39,31 @@ fn run(recordings: &[PathBuf], lake: &Path, kitchen: Option<&Path>, workers: usi
 /// The digest of each view of the lake in `lake`.
 fn digests(lake: &Path) -> Vec<(String, u64, Digest)> {
     Lake::open(lake).unwrap().digest().unwrap()
+}
+
+/// A simulated kitchen with its scene references learnt from the first pictures of each camera.
+fn kitchen(appliances: u32, days: u32) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().unwrap();
+    simulate(&Options { appliances, days, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
+    let mut recordings: Vec<PathBuf> =
+        std::fs::read_dir(dir.path().join("feeds")).unwrap().map(|file| file.unwrap().path()).collect();
+    recordings.sort();
+    let config = VisionConfig::default();
+    for path in &recordings {
+        let mut recording = Recording::open(path).unwrap();
+        let (mut names, mut learner, mut left) = (Names::default(), SceneLearner::default(), 18);
+        while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
+            if let Ok(Event::Frame(frame)) = entry
+                && matches!(frame.payload, Payload::Image(_))
+            {
+                learner.push(&frame, &[], &config).unwrap();
+                left -= 1;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+        write_scene(&dir.path().join("scenes"), &learner.finish(&config)).unwrap();
+    }
+    (dir, recordings)
 }

@@ -20,6 +20,10 @@ const MAX_FRAMES: usize = 24;
 const MARGIN: f32 = 1.0;
 /// Pixels, at working size, around an object in which change is still its doing.
 const SHADOW_MARGIN: f32 = 3.0;
+/// Pictures of a camera that does not move correlate at least so much, in whatever light.
+const MIN_FIXED_CORRELATION: f32 = 0.25;
+/// Aligning pictures of a camera that does not move gains at most so much correlation: what noise gives.
+const MAX_FIXED_GAIN: f32 = 0.01;
 
 /// Learns a [`Scene`] from frames: each pixel is the median of what was seen there. Keeps a bounded number of frames of
 /// each camera, spread evenly over all that it is given.
@@ -137,19 +141,20 @@ fn inside(objects: &[BoundingBox], x: f32, y: f32, margin: f32) -> bool {
 fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> {
     let first = &frames.first()?.working;
     let mut view = ColourView::new(first.small.clone());
-    let mut fixed = false;
+    let fixed = is_fixed(frames, &view);
     for _ in 0..2 {
         let placed: Vec<(&Working, &[BoundingBox], Affine)> = frames
             .iter()
             .filter_map(|frame| {
-                let found = view.template.align(&frame.working.pyramid)?;
-                let same_view = found.correlation >= config.min_correlation();
-                same_view.then_some((&frame.working, frame.objects.as_slice(), found.map))
+                let map = if fixed {
+                    Affine::IDENTITY
+                } else {
+                    let found = view.template.align(&frame.working.pyramid)?;
+                    (found.correlation >= config.min_correlation()).then_some(found.map)?
+                };
+                Some((&frame.working, frame.objects.as_slice(), map))
             })
             .collect();
-        fixed = placed.len() > 1
-            && placed.len() * 2 > frames.len()
-            && placed.iter().all(|(working, _, map)| rests(working, *map));
         let mut empty = first.small.clone();
         let mut known = ImageGrey8::new(empty.width(), empty.height());
         let mut values: [Vec<u8>; 3] = Default::default();
@@ -188,13 +193,18 @@ fn median_colour(frames: &[ColourFrame], config: &VisionConfig) -> Option<View> 
     Some(View::Colour(Box::new(view)))
 }
 
-/// Whether a map moves no corner of the picture by more than a pixel at working size.
-fn rests(working: &Working, map: Affine) -> bool {
-    let (right, bottom) = (working.small.width() as f32, working.small.height() as f32);
-    [(0.0, 0.0), (right, 0.0), (0.0, bottom), (right, bottom)].into_iter().all(|(x, y)| {
-        let (px, py) = map.apply(x, y);
-        (px - x).abs() <= 1.0 && (py - y).abs() <= 1.0
-    })
+/// Whether the camera took all of the frames from one place: none of them fits the first better for being moved. How well
+/// they fit says little, for the light may come from another side.
+fn is_fixed(frames: &[ColourFrame], first: &ColourView) -> bool {
+    frames.len() > 1
+        && frames[1..].iter().all(|frame| {
+            let size = |picture: &ImageRgb8| (picture.width(), picture.height());
+            let rests = first.template.correlation_at_rest(&frame.working.pyramid).unwrap_or(0.0);
+            let moved = first.template.align(&frame.working.pyramid).map_or(0.0, |found| found.correlation);
+            size(&frame.working.small) == size(&first.empty)
+                && rests >= MIN_FIXED_CORRELATION
+                && rests >= moved - MAX_FIXED_GAIN
+        })
 }
 
 /// How much each place of the view changes without an object: the most over frames whose objects are known (outside

@@ -85,11 +85,19 @@ fn sighting() -> impl Strategy<Value = Sighting> {
 }
 
 fn frame() -> impl Strategy<Value = Row> {
-    let sensor = prop_oneof![5 => Just("camera"), 1 => Just("camera 2")];
-    let modality = prop_oneof![7 => Just(Modality::Visible), 1 => Just(Modality::Depth)];
+    let sensor = prop_oneof![5 => Just("camera"), 2 => Just("camera 2")];
+    let grid = (1_u16..4, 1_u16..3, vec((0_u16..5).prop_map(|n| n * 100), 6)).prop_map(|(columns, rows, mut cells)| {
+        cells.truncate(usize::from(columns * rows));
+        Grid { columns, rows, cells }
+    });
+    let modality = prop_oneof![
+        7 => Just((Modality::Visible, None)),
+        2 => grid.prop_map(|grid| (Modality::Depth, Some(grid))),
+        1 => Just((Modality::Infrared, None)),
+    ];
     // a fingerprint of its own for each, so that no two results of one frame and fingerprint differ
     ((appliance(), sensor, modality, time()), 0_u128..2, any::<u128>(), vec(sighting(), 0..4)).prop_map(
-        |((appliance, sensor, modality, time), hash, fingerprint, sightings)| {
+        |((appliance, sensor, (modality, grid), time), hash, fingerprint, sightings)| {
             Row::Frame(FrameResult {
                 key: FrameKey { appliance, sensor: SensorId::of(sensor), time, hash: Digest(hash) },
                 modality,
@@ -97,7 +105,7 @@ fn frame() -> impl Strategy<Value = Row> {
                 width: 120,
                 height: 50,
                 sightings,
-                grid: None,
+                grid,
             })
         },
     )

@@ -66,6 +66,28 @@ pub fn content(rows: &[Row]) -> Content {
     content
 }
 
+/// The lower median of the readings of the cells whose centres the box holds, or of the one that holds the box's centre.
+fn reading(grid: &Grid, bounds: BoundingBox, frame: &FrameResult) -> Option<u16> {
+    let (wide, high) =
+        (f64::from(frame.width) / f64::from(grid.columns), f64::from(frame.height) / f64::from(grid.rows));
+    let within = |low: u16, at: f64, high: u16| f64::from(low) <= at && at < f64::from(high);
+    let along = |cells: u16, size: f64, low: u16, high: u16| -> Vec<u16> {
+        let inside: Vec<u16> = (0..cells).filter(|n| within(low, (f64::from(*n) + 0.5) * size, high)).collect();
+        let middle = (f64::from(low) + f64::from(high)) / 2.0;
+        let holds = |n: &u16| (f64::from(*n) * size..(f64::from(*n) + 1.0) * size).contains(&middle);
+        if inside.is_empty() { (0..cells).filter(holds).collect() } else { inside }
+    };
+    let columns = along(grid.columns, wide, bounds.left, bounds.right);
+    let mut found = Vec::new();
+    for row in along(grid.rows, high, bounds.top, bounds.bottom) {
+        for column in &columns {
+            found.extend(grid.cells.get(usize::from(row * grid.columns + column)).copied().filter(|mm| *mm > 0));
+        }
+    }
+    found.sort();
+    (!found.is_empty()).then(|| found[(found.len() - 1) / 2])
+}
+
 impl World {
     fn visits(&self) -> BTreeSet<Visit> {
         let doors = self.readings.iter().filter(|r| r.modality == Modality::Door);
@@ -111,7 +133,7 @@ impl World {
         let second = 1_000_000;
         let sensors: BTreeSet<_> = self.frames.iter().map(|f| (f.key.appliance, f.key.sensor)).collect();
         let mut all = Vec::new();
-        for (appliance, sensor) in sensors {
+        for &(appliance, sensor) in &sensors {
             let mine: Vec<&Visit> = visits.iter().filter(|v| v.appliance == appliance).collect();
             let openings: BTreeSet<i64> = mine.iter().map(|v| v.opened.0).collect();
             let mut looks = Vec::new();
@@ -121,20 +143,27 @@ impl World {
                 let closed = if closings.contains(&None) { None } else { closings.iter().flatten().max().copied() };
                 let next = openings.iter().copied().find(|o| *o > opened);
                 let end = next.unwrap_or(i64::MAX).min(closed.map_or(i64::MAX, |c| c.0 + 120 * second));
-                let shows = |f: &&FrameResult| {
-                    f.key.appliance == appliance
-                        && f.key.sensor == sensor
-                        && f.modality == Modality::Visible
-                        && (opened..end).contains(&f.key.time.0)
+                let last = |sensor: SensorId| {
+                    let during = |f: &&FrameResult| {
+                        (f.key.appliance, f.key.sensor) == (appliance, sensor)
+                            && (f.modality == Modality::Visible || f.modality == Modality::Depth && f.grid.is_some())
+                            && (opened..end).contains(&f.key.time.0)
+                    };
+                    self.frames.iter().filter(during).max_by_key(|f| (f.key.time, f.key.hash, f.fingerprint))
                 };
-                let last = self.frames.iter().filter(shows).max_by_key(|f| (f.key.time, f.key.hash, f.fingerprint));
-                let Some(frame) = last else { continue };
+                let Some(frame) = last(sensor).filter(|f| f.modality == Modality::Visible) else { continue };
+                let cameras = sensors.iter().filter(|(of, _)| *of == appliance);
+                let deep = cameras.filter_map(|(_, sensor)| last(*sensor)).find(|f| f.modality == Modality::Depth);
+                let depth = deep.and_then(|f| f.grid.clone());
                 let after = closed.map_or(vec![], |closed| {
                     let from = closed.0 + 2 * second;
                     self.median(appliance, from, next.unwrap_or(i64::MAX).min(from + 60 * second))
                 });
                 let next_before = next.map_or(vec![], |next| self.median(appliance, next - 60 * second, next));
                 let mut items: Vec<Item> = (0..frame.sightings.len()).filter_map(|n| self.item(frame, n)).collect();
+                for item in items.iter_mut().filter(|item| item.depth_mm.is_none()) {
+                    item.depth_mm = depth.as_ref().and_then(|grid| reading(grid, item.bounds, frame));
+                }
                 items.sort();
                 let look = Look {
                     opened: Time(opened),
@@ -142,6 +171,7 @@ impl World {
                     width: frame.width,
                     height: frame.height,
                     items,
+                    depth,
                     after,
                     next_before,
                 };

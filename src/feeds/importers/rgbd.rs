@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use larder_records::{BoundingBox, Image, ImageEncoding, Modality, ProductId, Truth};
 
-use super::snapshots::encoding;
 use super::{Import, ImportError, Importer, Staging, files_below, read};
 
 /// A folder of scenes: `NAME_rgb.png`, `NAME_depth_mm.png` (16 bits, millimetres, 0 where there is no reading) and
@@ -55,7 +54,7 @@ impl Importer for Rgbd {
                     continue;
                 }
                 let data = Bytes::from(read(&path)?);
-                if encoding(&data) != Some(ImageEncoding::Png) {
+                if ImageEncoding::of_file(&data) != Some(ImageEncoding::Png) {
                     import.fault(&path, None, "no PNG, whatever its name says");
                 } else if let Err(refused) =
                     import.image(channel, time, number, &Image { encoding: ImageEncoding::Png, data })?

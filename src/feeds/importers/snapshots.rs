@@ -45,7 +45,7 @@ impl Importer for Snapshots {
         for (number, path) in (0..).zip(photos) {
             import.progress().advance(1);
             let data = read(path)?;
-            let Some(encoding) = encoding(&data) else {
+            let Some(encoding) = ImageEncoding::of_file(&data) else {
                 import.fault(path, None, "neither JPEG nor PNG, whatever its name says");
                 continue;
             };
@@ -59,14 +59,5 @@ impl Importer for Snapshots {
             stage.close_door(number, import)?;
         }
         Ok(())
-    }
-}
-
-/// What kind of picture the bytes begin as.
-pub(super) fn encoding(data: &[u8]) -> Option<ImageEncoding> {
-    match data {
-        [0xff, 0xd8, 0xff, ..] => Some(ImageEncoding::Jpeg),
-        [0x89, b'P', b'N', b'G', ..] => Some(ImageEncoding::Png),
-        _ => None,
     }
 }
