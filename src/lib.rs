@@ -10,3 +10,7 @@ pub mod eyes;
 pub mod feeds;
 pub mod lake;
 pub mod picture;
+
+#[cfg(test)]
+#[path = "../tests/python/mod.rs"]
+mod python;

@@ -5,6 +5,8 @@
 mod broken;
 mod law;
 mod oracles;
+#[path = "../python/mod.rs"]
+mod python;
 mod simulated;
 
 use std::path::{Path, PathBuf};

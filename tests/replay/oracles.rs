@@ -10,7 +10,7 @@ use larder::{
     feeds::importers::{Doors, Importer, Movements, import},
 };
 
-use super::run;
+use super::{python::python, run};
 
 /// The folder of public data beside the project, and the Python that has DuckDB; none, with a message, where either is missing.
 fn setting(data: &str) -> Option<(PathBuf, String)> {
@@ -19,12 +19,7 @@ fn setting(data: &str) -> Option<(PathBuf, String)> {
         eprintln!("skipped: {} is absent", data.display());
         return None;
     }
-    let python = std::env::var("LARDER_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let ready = Command::new(&python).args(["-c", "import duckdb, deltalake"]).output();
-    if !ready.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} has no duckdb and deltalake");
-        return None;
-    }
+    let python = python("deltalake, duckdb, duckdb_extensions")?;
     Some((data, python))
 }
 

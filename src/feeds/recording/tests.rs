@@ -419,16 +419,12 @@ proptest! {
 
 #[test]
 fn the_official_python_reader_sees_the_same() {
-    let python = |arguments: &[&std::ffi::OsStr]| std::process::Command::new("python3").args(arguments).output();
-    match python(&["-c".as_ref(), "import mcap, mcap_protobuf".as_ref()]) {
-        Ok(output) if output.status.success() => {}
-        _ => return eprintln!("skipped: python3 lacks mcap and mcap-protobuf-support"),
-    }
+    let Some(python) = crate::python::python("mcap, mcap_protobuf") else { return };
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("sample.mcap");
     let expected = write_sample(&path, 20_000);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_recording.py");
-    let output = python(&[script.as_os_str(), path.as_os_str()]).unwrap();
+    let output = std::process::Command::new(python).args([&script, &path]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(seen["profile"], "larder");

@@ -5,17 +5,7 @@ use std::process::Command;
 use parquet::arrow::ArrowWriter;
 
 use super::*;
-
-/// A Python that has the readers, or none, which is said.
-fn python() -> Option<String> {
-    let python = std::env::var("LARDER_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = "import deltalake, duckdb, duckdb_extensions, polars, pyarrow";
-    let has = Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success());
-    if !has {
-        eprintln!("skipped: {python} lacks deltalake, duckdb, polars or pyarrow; tests/run installs them");
-    }
-    has.then_some(python)
-}
+use crate::python::python;
 
 /// `larder-query`, where it was built into the same folder.
 fn query_program() -> Option<PathBuf> {
@@ -50,7 +40,7 @@ fn expect<R: Row>(rows: &[R], names: &Names, expected: &Path) {
 
 #[test]
 fn other_readers_see_the_same_rows() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("deltalake, duckdb, duckdb_extensions, polars, pyarrow") else { return };
     let (dir, expected) = (folder(), folder());
     let mut dice = Dice::new(31);
     let mut lake = Lake::open(dir.path()).unwrap();

@@ -1,8 +1,6 @@
 """Numbers of OpenCV and onnxruntime that the vision kernels are tested against.
 
-    pip install numpy onnxruntime opencv-python-headless==4.14.0.94
-    python tests/oracles/vision.py [MODELS] > vision.json
-    LARDER_VISION_ORACLE=vision.json cargo test --release -p larder-kernels --test vision_oracle [--features onnx]
+    python tests/python/vision_oracle.py [MODELS]
 
 MODELS is the folder with `fastestdet/`, `yolox_nano/` and `efficientnet_lite0/`; without it only OpenCV's numbers are
 written. The picture is computed, by the same integer formula as in the test.
