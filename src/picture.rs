@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use base64::prelude::*;
 use larder_records::{FrameResult, Image, ImageEncoding, Names, PPM, Ppm};
 
-/// Draws `image` with the sightings of `result`: green where the best candidate reaches `min_score`, grey elsewhere.
+/// Draws `image` with the sightings of `result`: green and named where the best candidate reaches `min_score`, thin and grey
+/// elsewhere.
 ///
 /// None for a raw image, which no browser shows.
 pub fn draw(image: &Image, result: &FrameResult, names: &Names, min_score: Ppm, caption: &str) -> Option<String> {
@@ -25,27 +26,27 @@ pub fn draw(image: &Image, result: &FrameResult, names: &Names, min_score: Ppm, 
     svg += "\"/>\n";
     for sighting in &result.sightings {
         let b = sighting.bounds;
-        let best = sighting.candidates.first();
-        let taken = best.is_some_and(|candidate| candidate.score >= min_score);
-        let colour = if taken { "#1a9850" } else { "#888888" };
-        let label = best.map_or_else(
-            || "?".to_owned(),
-            |candidate| format!("{} {}%", escape(names.text(candidate.product.0)), candidate.score / (PPM / 100)),
-        );
+        let taken = sighting.candidates.first().filter(|candidate| candidate.score >= min_score);
+        let (colour, stroke) = if taken.is_some() { ("#1a9850", (font / 6).max(1)) } else { ("#888888", 1) };
         // writing to a String cannot fail
         let _ = writeln!(
             svg,
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{}\"/>\
-             <text x=\"{}\" y=\"{}\" fill=\"{colour}\" stroke=\"white\" stroke-width=\"{}\" paint-order=\"stroke\">\
-             {label}</text>",
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{colour}\" \
+             stroke-width=\"{stroke}\"/>",
             b.left,
             b.top,
             b.right.saturating_sub(b.left),
             b.bottom.saturating_sub(b.top),
-            (font / 6).max(1),
+        );
+        let Some(best) = taken else { continue };
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" fill=\"{colour}\" stroke=\"white\" stroke-width=\"{}\" paint-order=\"stroke\">{} {}%</text>",
             b.left,
             b.top.saturating_sub(3).max(u16::try_from(font).unwrap_or(9)),
             (font / 5).max(1),
+            escape(names.text(best.product.0)),
+            best.score / (PPM / 100),
         );
     }
     let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">{}</text>\n</svg>", height + font * 3 / 2, escape(caption));

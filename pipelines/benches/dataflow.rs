@@ -17,7 +17,7 @@ use larder_pipelines::{Inputs, views};
 use larder_records::{
     Appliance, ApplianceId, DeclaredMovement, HouseholdId, Modality, Name, ProductId, Reading, Reason, SensorId, Time,
 };
-use timely::dataflow::{ProbeHandle, Scope};
+use timely::dataflow::ProbeHandle;
 
 /// Rows an epoch.
 const BATCH: usize = 10_000;
@@ -69,18 +69,20 @@ fn homes() -> Vec<Appliance> {
     (0..100).map(home).collect()
 }
 
-/// Feeds rows batch by batch through a dataflow on one worker, to the end.
+/// Feeds rows batch by batch through a dataflow on one worker, to the end; the homes are there from the beginning.
 fn feed<R: ExchangeData + Send + Sync>(
     rows: Vec<R>,
-    build: impl FnOnce(Scope<'_, u64>, Rows<'_, R>, &ProbeHandle<u64>) + Send + Sync + 'static,
+    build: impl FnOnce(Rows<'_, Appliance>, Rows<'_, R>, &ProbeHandle<u64>) + Send + Sync + 'static,
 ) {
     timely::execute_directly(move |worker| {
         let probe = ProbeHandle::new();
-        let mut input = InputSession::new();
+        let (mut input, mut appliances) = (InputSession::new(), InputSession::new());
         worker.dataflow::<u64, _, _>(|scope| {
-            let rows = input.to_collection(scope);
-            build(scope, rows, &probe);
+            let (rows, homes) = (input.to_collection(scope), appliances.to_collection(scope));
+            build(homes, rows, &probe);
         });
+        homes().into_iter().for_each(|home| appliances.insert(home));
+        appliances.close();
         let mut rows = rows.into_iter().peekable();
         for epoch in 1.. {
             if rows.peek().is_none() {
@@ -131,12 +133,12 @@ fn telemetry_into_views(c: &mut Criterion) {
     });
     group.bench_function("every view", |b| {
         let run = |rows| {
-            feed(rows, |_, readings, probe| {
+            feed(rows, |appliances, readings, probe| {
                 let none = readings.clone();
                 let out = views(Inputs {
                     frames: none.clone().flat_map(|_| None),
                     products: none.clone().flat_map(|_| None),
-                    appliances: none.clone().flat_map(|_| None),
+                    appliances,
                     declared: none.clone().flat_map(|_| None),
                     reviews: none.flat_map(|_| None),
                     readings,
@@ -183,18 +185,14 @@ fn movements_into_market(c: &mut Criterion) {
     });
     group.bench_function("market", |b| {
         let run = |rows| {
-            feed(rows, |scope, declared: Rows<'_, DeclaredMovement>, probe| {
-                let mut appliances = InputSession::new();
-                let homes_rows = appliances.to_collection(scope);
-                homes().into_iter().for_each(|home| appliances.insert(home));
-                appliances.close();
+            feed(rows, |appliances, declared: Rows<'_, DeclaredMovement>, probe| {
                 let none = declared.clone();
                 let out = views(Inputs {
                     readings: none.clone().flat_map(|_| None),
                     frames: none.clone().flat_map(|_| None),
                     products: none.clone().flat_map(|_| None),
                     reviews: none.flat_map(|_| None),
-                    appliances: homes_rows,
+                    appliances,
                     declared,
                 });
                 out.market.probe_with(probe);

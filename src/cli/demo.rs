@@ -199,19 +199,24 @@ fn market(lake: &Lake, names: &mut Names) -> anyhow::Result<String> {
     Ok(format!("Market, by category; cells with fewer than {k} households are withheld\n{}", table(&header, &rows)))
 }
 
-/// Draws the visible frame with the most sightings.
+/// Draws the visible frame with the most sightings that are taken for a product.
 fn draw_fullest(lake: &Lake, recordings: &[PathBuf], dir: &Path, names: &mut Names) -> anyhow::Result<PathBuf> {
     let frames = lake.read_frames(names)?;
+    let taken = |frame: &FrameResult| {
+        let best = frame.sightings.iter().filter_map(|seen| seen.candidates.first());
+        best.filter(|best| best.score >= Appliance::DEFAULT_MIN_SCORE).count()
+    };
     let fullest = frames
         .iter()
         .filter(|frame| frame.modality == Modality::Visible)
-        .max_by_key(|frame| (frame.sightings.len(), frame.key))
+        .max_by_key(|frame| (taken(frame), frame.key))
         .context("vision saw no visible frame")?;
     let image = find_image(recordings, fullest, names)?.context("the frame is in no recording")?;
     let caption = format!(
-        "{} at {}, simulated: {} sightings",
+        "{} at {}, simulated: {} products in {} sightings",
         names.text(fullest.key.appliance.0),
         shown_time(fullest.key.time),
+        taken(fullest),
         fullest.sightings.len()
     );
     let svg = picture::draw(&image, fullest, names, Appliance::DEFAULT_MIN_SCORE, &caption)

@@ -40,3 +40,14 @@ fn order_batches_and_workers_do_not_show_in_any_table() {
     assert_eq!((again.readings, again.frames, again.declared), (0, 0, 0), "nothing is taken in twice");
     assert_eq!(digests(&at("lake")), expected, "the same recordings again");
 }
+
+#[test]
+fn epochs_of_one_event_give_the_same_tables_as_epochs_of_a_thousand() {
+    let (kitchen, recordings) = kitchen(1, 2);
+    let at = |name: &str| kitchen.path().join(name);
+    run(&recordings, &at("thousand"), Some(kitchen.path()), 1, Plan { batch: 1_000, ..Plan::default() });
+    let expected = digests(&at("thousand"));
+    assert!(expected.iter().any(|(name, rows, _)| name == "movements" && *rows > 0), "nothing moved");
+    run(&recordings, &at("one"), Some(kitchen.path()), 2, Plan { batch: 1, ..Plan::default() });
+    assert_eq!(digests(&at("one")), expected);
+}
