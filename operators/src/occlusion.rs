@@ -18,7 +18,8 @@
 //!
 //!    For the pair (-2, 1) the same must hold between looks -2 and -1.
 //!
-//! A kept item has the box and score that its left look gave it. Looks to come settle the matter for good.
+//! Of all pairs the one that gives look 0 the most items holds. A kept item has the box and score that its left look gave it.
+//! Looks to come settle the matter for good.
 
 use larder_records::{BoundingBox, FrameKey, Grid, PPM, Ppm, ProductId, Time};
 use serde::{Deserialize, Serialize};
@@ -140,37 +141,31 @@ impl<'a> Window<'a> {
         })
     }
 
-    /// The items of `product` that look 0 hides.
+    /// The items of `product` that look 0 hides: those of the pair of looks that gives most.
     fn filled(&self, product: ProductId) -> Vec<Item> {
         let shown = self.items(0, product).len();
-        let mut hidden: Vec<Item> = Vec::new();
+        let mut hidden: Vec<&Item> = Vec::new();
         for (left, right) in [(-1, 1), (-2, 1), (-1, 2)] {
             let lasting = self.items(left, product).len().min(self.items(right, product).len());
             let count = lasting.saturating_sub(shown);
             if count > hidden.len() && !self.left_and_came_back(product, left, right, count) {
-                hidden = self.unseen(left, 0, product).into_iter().take(count).cloned().collect();
+                hidden = self.unseen(left, 0, product).into_iter().take(count).collect();
             }
         }
         for (left, right) in [(-1, 2), (-2, 1)] {
             if self.at(right).is_some() {
                 continue;
             }
-            let unseen = self.unseen(left, 0, product);
-            let open = unseen.len().saturating_sub(hidden.len());
-            if open == 0 {
-                continue;
-            }
-            let mut kept = self.kept(left, 0, &unseen, open);
+            let mut kept = self.kept(left, 0, &self.unseen(left, 0, product));
             if left == -2 {
-                let before = self.unseen(-2, -1, product);
-                let kept_before = self.kept(-2, -1, &before, before.len());
+                let kept_before = self.kept(-2, -1, &self.unseen(-2, -1, product));
                 kept.retain(|item| kept_before.contains(item));
             }
             if kept.len() > hidden.len() {
-                hidden.extend(kept.into_iter().take(open).cloned());
+                hidden = kept;
             }
         }
-        hidden
+        hidden.into_iter().cloned().collect()
     }
 
     /// The items of `product` that look `from` shows and look `to` does not: those that no item there is nearest to.
@@ -190,10 +185,10 @@ impl<'a> Window<'a> {
         package > 0 && close(out.saturating_neg()) && close(back)
     }
 
-    /// Of the items `unseen` since look `from`, those that look `to` is taken to hide; at most `most`, by the scales.
-    fn kept(&self, from: i8, to: i8, unseen: &[&'a Item], most: usize) -> Vec<&'a Item> {
+    /// Of the items `unseen` since look `from`, those that look `to` is taken to hide.
+    fn kept(&self, from: i8, to: i8, unseen: &[&'a Item]) -> Vec<&'a Item> {
         match self.scales_say_stayed(from, to, unseen) {
-            Some(true) => unseen.iter().take(most).copied().collect(),
+            Some(true) => unseen.to_vec(),
             Some(false) => Vec::new(),
             None => unseen.iter().filter(|item| self.covered(from, to, item)).copied().collect(),
         }

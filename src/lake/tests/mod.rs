@@ -118,6 +118,24 @@ fn every_row_comes_back_as_it_was_also_after_reopening() {
     assert_eq!(info.iter().find(|table| table.table == "visits").unwrap().rows, visits.len() as u64);
 }
 
+/// Whether the section of a table in the documentation names each of its columns.
+fn is_told<R: Row>() {
+    let text = include_str!("../../../docs/lake.md");
+    let heading = format!("\n### `{}`", R::TABLE.name);
+    let (_, section) = text.split_once(&heading).unwrap_or_else(|| panic!("{heading} is missing"));
+    let section = section.split("\n#").next().unwrap();
+    for column in R::TABLE.columns {
+        assert!(section.contains(&format!("`{}`", column.name)), "{heading} says nothing of {}", column.name);
+    }
+}
+
+#[test]
+fn the_documentation_tells_every_column() {
+    for_each_plain_row!(is_told());
+    is_told::<frames::FrameRow>();
+    is_told::<frames::SightingRow>();
+}
+
 #[test]
 fn the_digest_depends_on_the_rows_alone() {
     let (one, other) = (folder(), folder());
