@@ -1,6 +1,9 @@
 //! What went in and came out of one appliance of one product, told in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter::repeat_n,
+};
 
 use larder_records::{
     ApplianceId, Micros, Ppm, ProductId, Reason, Time,
@@ -108,12 +111,10 @@ pub fn ledger(movements: Rows<'_, Movement>) -> Rows<'_, ((ApplianceId, ProductI
             (m.kind != MovementKind::Moved).then_some(((m.appliance, m.product), entry))
         })
         .reduce_named("Ledger", |_, entries, lines| {
-            // equal entries are different movements: their count is a quantity
-            let entries: Vec<Entry> = entries
-                .iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(entry, count)| Entry { quantity: entry.quantity.saturating_mul(*count as i64), ..**entry })
-                .collect();
+            // equal entries are different movements, as much as entries that differ in how sure they are
+            let times = |count: isize| usize::try_from(count).unwrap_or(0);
+            let entries: Vec<Entry> =
+                entries.iter().flat_map(|(entry, count)| repeat_n(**entry, times(*count))).collect();
             tell(&entries, |line| lines.push((line, 1)));
         })
 }
