@@ -28,7 +28,7 @@ pub use scene::Scene;
 pub use stages::{Stage, StageTimer};
 
 /// Changes with every change of code that changes results.
-pub const KERNEL_VERSION: u32 = 1;
+pub const KERNEL_VERSION: u32 = 2;
 
 /// Columns of the grid of a depth or infrared frame.
 pub const GRID_COLUMNS: u16 = 20;
