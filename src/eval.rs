@@ -1,11 +1,14 @@
 //! Inventory against the truth that came with a recording.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use larder_records::{ApplianceId, Names, ProductId, Time, views::InventoryInterval};
 use serde::Serialize;
 
-use crate::feeds::Truth;
+use crate::feeds::{Event, Feed as _, FeedError, Truth, recording::Recording};
 
 /// Packages found, against those truly there, summed over instants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +59,23 @@ pub struct Evaluation {
     pub all: Tally,
     /// By SKU.
     pub products: BTreeMap<String, Tally>,
+}
+
+/// Every truth in `recordings`.
+///
+/// # Errors
+/// [`FeedError`] naming the recording that cannot be read.
+pub fn truths(recordings: &[PathBuf], names: &mut Names) -> Result<Vec<Truth>, FeedError> {
+    let mut truths = Vec::new();
+    for path in recordings {
+        let mut recording = Recording::open(path)?;
+        while let Some((_, entry)) = recording.next_entry(names)? {
+            if let Ok(Event::Truth(truth)) = entry {
+                truths.push(truth);
+            }
+        }
+    }
+    Ok(truths)
 }
 
 /// Compares `history`, the table `inventory_history`, with `truths`: at each instant of a truth, product by product.

@@ -26,7 +26,7 @@ pub fn draw(image: &Image, result: &FrameResult, names: &Names, min_score: Ppm, 
     svg += "\"/>\n";
     for sighting in &result.sightings {
         let b = sighting.bounds;
-        let taken = sighting.candidates.first().filter(|candidate| candidate.score >= min_score);
+        let taken = sighting.taken_for(min_score);
         let (colour, stroke) = if taken.is_some() { ("#1a9850", (font / 6).max(1)) } else { ("#888888", 1) };
         // writing to a String cannot fail
         let _ = writeln!(

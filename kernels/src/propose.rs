@@ -85,7 +85,7 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
                         bottom: b.bottom.saturating_add(grown),
                     });
                     let area = bounds.area();
-                    if area < least || area > most || found.iter().any(|known| known.bounds.iou(bounds) > SAME_BOX) {
+                    if area < least || area > most || is_known(bounds, &found) {
                         continue;
                     }
                     let changed: u64 = scratch.changed.rows_in(bounds).flatten().map(|&pixel| u64::from(pixel)).sum();
@@ -101,7 +101,7 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
     for upper in 0..parts {
         for lower in 0..parts {
             let Some(bounds) = stacked(found[upper].bounds, found[lower].bounds) else { continue };
-            if bounds.area() > most || found.iter().any(|known| known.bounds.iou(bounds) > SAME_BOX) {
+            if bounds.area() > most || is_known(bounds, &found) {
                 continue;
             }
             // What lies between the two did not change.
@@ -113,6 +113,10 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
         }
     }
     found
+}
+
+fn is_known(bounds: BoundingBox, found: &[Proposal]) -> bool {
+    found.iter().any(|known| known.bounds.iou(bounds) > SAME_BOX)
 }
 
 /// The box around two of which one stands right above the other, close enough to be one thing with a band between them

@@ -149,20 +149,29 @@ fn expected(old: Option<&Look>, new: &Look, change: Option<i64>) -> Vec<(Product
     rows.collect()
 }
 
+/// Look `n` of the five, from -2 to 2.
+fn at(looks: &[Option<Look>; 5], n: i32) -> Option<&Look> {
+    looks[(n + 2) as usize].as_ref()
+}
+
+/// How the load changed from one look to another, where that is known.
+fn change(looks: &[Option<Look>; 5], from: i32, to: i32) -> Option<i64> {
+    let load = |level: &[(SensorId, i64)]| level.first().map(|(_, load)| *load);
+    let step = |n: i32| Some(load(&at(looks, n + 1)?.after)? - load(&at(looks, n)?.next_before)?);
+    (from..to).map(step).sum()
+}
+
 /// How many of `product` look 0 holds, shown or hidden.
 fn held(looks: &[Option<Look>; 5], product: &str) -> usize {
-    let at = |n: i32| looks[(n + 2) as usize].as_ref();
+    let at = |n: i32| at(looks, n);
     let count = |n: i32| at(n).map_or(0, |look| of(look, product).len());
-    let load = |level: &[(SensorId, i64)]| level.first().map(|(_, load)| *load);
-    let step = |n: i32| Some(load(&at(n + 1)?.after)? - load(&at(n)?.next_before)?);
-    let change = |from: i32, to: i32| (from..to).map(step).sum::<Option<i64>>();
     let shown = count(0);
     let mut most = 0;
     for (left, right) in [(-1, 1), (-2, 1), (-1, 2)] {
         let (Some(before), Some(_)) = (at(left), at(right)) else { continue };
         let dip = count(left).min(count(right)).saturating_sub(shown);
         let package = of(before, product).iter().map(|item| item.package_mg).max().unwrap_or(0) as f64;
-        let away = (change(left, 0), change(0, right));
+        let away = (change(looks, left, 0), change(looks, 0, right));
         let left_and_came = package > 0.0
             && matches!(away, (Some(out), Some(back)) if [-out, back].iter().all(|mg| {
                 let packages = package * dip as f64;
@@ -190,15 +199,12 @@ fn held(looks: &[Option<Look>; 5], product: &str) -> usize {
 
 /// The items of `product` in look `from`, by place, that look `to` does not show but is taken to hide.
 fn hides(looks: &[Option<Look>; 5], from: i32, to: i32, product: &str) -> Vec<usize> {
-    let at = |n: i32| looks[(n + 2) as usize].as_ref();
-    let (Some(before), Some(after)) = (at(from), at(to)) else { return vec![] };
+    let (Some(before), Some(after)) = (at(looks, from), at(looks, to)) else { return vec![] };
     let were = of(before, product);
     let same = partners(&were, &of(after, product));
     let unseen: Vec<usize> = (0..were.len()).filter(|n| !same.contains_key(n)).collect();
     let Some(&first) = unseen.first() else { return vec![] };
-    let load = |level: &[(SensorId, i64)]| level.first().map(|(_, load)| *load);
-    let step = |n: i32| Some(load(&at(n + 1)?.after)? - load(&at(n)?.next_before)?);
-    let mut rest = (from..to).map(step).sum::<Option<i64>>();
+    let mut rest = change(looks, from, to);
     for other in ["milk", "eggs"] {
         let (had, has) = (of(before, other).len(), of(after, other));
         if has.len() > had {

@@ -121,10 +121,8 @@ impl Counts {
 }
 
 fn products(result: &FrameResult) -> impl Iterator<Item = ProductId> {
-    result.sightings.iter().filter_map(|sighting| {
-        let best = sighting.candidates.first()?;
-        (best.score >= VisionConfig::DEFAULT_MIN_SCORE).then_some(best.product)
-    })
+    let taken = result.sightings.iter().filter_map(|seen| seen.taken_for(VisionConfig::DEFAULT_MIN_SCORE));
+    taken.map(|best| best.product)
 }
 
 /// Counts by product and photo, over the photos that were not enrolled.

@@ -89,6 +89,13 @@ pub struct Sighting {
     pub heat_ck: Option<u16>,
 }
 
+impl Sighting {
+    /// The best candidate, where its score reaches `min_score`.
+    pub fn taken_for(&self, min_score: Ppm) -> Option<Candidate> {
+        self.candidates.first().copied().filter(|best| best.score >= min_score)
+    }
+}
+
 /// A coarse picture of a depth or infrared frame: the median of each cell, row after row, 0 where there is no reading.
 ///
 /// Depth and heat of a box seen by another sensor are looked up here, so that vision treats each frame by itself.

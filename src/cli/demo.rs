@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use larder::{
-    eval::{Evaluation, evaluate},
+    eval::{Evaluation, evaluate, truths},
     feeds::{Event, Feed as _, Truth, recording::Recording},
     lake::Lake,
     picture,
@@ -87,7 +87,7 @@ impl Demo {
             Replay::of(recordings.clone(), lake.clone(), dir.join("catalogue"), dir.join("scenes"), self.workers);
         let replayed = replay.replay(output)?;
 
-        let truths = eval::truths(&recordings, &mut names)?;
+        let truths = truths(&recordings, &mut names)?;
         let opened = Lake::open(&lake)?;
         let history = opened.read::<InventoryInterval>(&mut names)?;
         let evaluation = evaluate(&truths, &history, &names, 0);
@@ -203,8 +203,7 @@ fn market(lake: &Lake, names: &mut Names) -> anyhow::Result<String> {
 fn draw_fullest(lake: &Lake, recordings: &[PathBuf], dir: &Path, names: &mut Names) -> anyhow::Result<PathBuf> {
     let frames = lake.read_frames(names)?;
     let taken = |frame: &FrameResult| {
-        let best = frame.sightings.iter().filter_map(|seen| seen.candidates.first());
-        best.filter(|best| best.score >= Appliance::DEFAULT_MIN_SCORE).count()
+        frame.sightings.iter().filter_map(|seen| seen.taken_for(Appliance::DEFAULT_MIN_SCORE)).count()
     };
     let fullest = frames
         .iter()

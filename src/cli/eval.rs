@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use larder::{
-    eval::{Evaluation, evaluate},
-    feeds::{Event, Feed as _, Truth, recording::Recording},
-};
+use larder::eval::{Evaluation, evaluate, truths};
 use larder_records::{Names, views::InventoryInterval};
 
 use super::output::{Output, table};
@@ -38,20 +35,6 @@ impl Eval {
 
 fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Every truth in `recordings`.
-pub(super) fn truths(recordings: &[PathBuf], names: &mut Names) -> anyhow::Result<Vec<Truth>> {
-    let mut truths = Vec::new();
-    for path in recordings {
-        let mut recording = Recording::open(path)?;
-        while let Some((_, entry)) = recording.next_entry(names)? {
-            if let Ok(Event::Truth(truth)) = entry {
-                truths.push(truth);
-            }
-        }
-    }
-    Ok(truths)
 }
 
 /// The evaluation as a table, the sum last.

@@ -1,9 +1,10 @@
 //! What simulated kitchens hold, as their pictures, scales and doors tell.
 
+use std::slice;
+
 use larder::{
     engine::Plan,
-    eval::evaluate,
-    feeds::{Event, Feed as _, recording::Recording},
+    eval::{evaluate, truths},
     lake::Lake,
 };
 use larder_records::{Names, views::InventoryInterval};
@@ -18,13 +19,7 @@ fn the_inventory_of_every_simulated_kitchen_is_near_its_truth() {
     let mut names = Names::default();
     let history = Lake::open(&lake).unwrap().read::<InventoryInterval>(&mut names).unwrap();
     for path in &recordings {
-        let mut truths = Vec::new();
-        let mut recording = Recording::open(path).unwrap();
-        while let Some((_, entry)) = recording.next_entry(&mut names).unwrap() {
-            if let Ok(Event::Truth(truth)) = entry {
-                truths.push(truth);
-            }
-        }
+        let truths = truths(slice::from_ref(path), &mut names).unwrap();
         let all = evaluate(&truths, &history, &names, 0).all;
         assert!(all.truth > 100, "{}: hardly anything to find", path.display());
         assert!(all.f1() > 0.85, "{}: {all:?}, F1 {:.3}", path.display(), all.f1());

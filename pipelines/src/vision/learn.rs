@@ -200,10 +200,10 @@ fn is_fixed(frames: &[ColourFrame], first: &ColourView) -> bool {
         && frames[1..].iter().all(|frame| {
             let size = |picture: &ImageRgb8| (picture.width(), picture.height());
             let rests = first.template.correlation_at_rest(&frame.working.pyramid).unwrap_or(0.0);
-            let moved = first.template.align(&frame.working.pyramid).map_or(0.0, |found| found.correlation);
+            let moved = || first.template.align(&frame.working.pyramid).map_or(0.0, |found| found.correlation);
             size(&frame.working.small) == size(&first.empty)
                 && rests >= MIN_FIXED_CORRELATION
-                && rests >= moved - MAX_FIXED_GAIN
+                && rests >= moved() - MAX_FIXED_GAIN
         })
 }
 
