@@ -11,6 +11,7 @@ pub mod cnn_boxes;
 pub mod components;
 pub mod decode;
 pub mod describe;
+pub mod features;
 mod image;
 pub mod letterbox;
 pub mod lighting;
