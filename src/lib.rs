@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+pub mod drawing;
 pub mod engine;
 pub mod eval;
 pub mod eyes;

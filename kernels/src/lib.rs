@@ -12,6 +12,7 @@ pub mod components;
 pub mod decode;
 pub mod describe;
 pub mod features;
+pub mod grey;
 mod image;
 pub mod kaze;
 pub mod letterbox;

@@ -3,6 +3,7 @@
 mod catalogue;
 mod demo;
 mod eval;
+mod features;
 mod import;
 mod lake;
 mod output;
@@ -53,6 +54,7 @@ enum Command {
     Lake(lake::Lake),
     Query(query::Query),
     Eval(eval::Eval),
+    Features(features::Features),
     /// Print a completion script for a shell, such as `larder completions bash > /etc/bash_completion.d/larder`
     Completions {
         /// For which shell
@@ -82,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Lake(lake) => lake.run(&output),
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),
+        Command::Features(features) => features.run(&output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "larder", &mut io::stdout());
             Ok(())

@@ -1,0 +1,198 @@
+//! `larder features`: what local features see in a picture, and which of another they match.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use larder::{
+    drawing::{colour, draw_keypoint, draw_line, png, side_by_side},
+    eyes::picture,
+};
+use larder_kernels::{
+    ImageGrey8, ImageRgb8,
+    decode::{DecodeLimits, decode_rgb8},
+    features::{BinaryFeatures, FloatFeatures, Keypoint},
+    grey::grey,
+    kaze::{Akaze, AkazeParams, AkazeScratch, Kaze, KazeParams, KazeScratch},
+    matching::{Match, MatchParams, MatchScratch, match_binary, match_float},
+};
+use serde::Serialize;
+
+use super::output::Output;
+
+/// Draw the local features of a picture, or the matches of two
+///
+/// A circle has the size of its point, the line in it points along the main orientation. With two pictures, lines join the points
+/// that look alike: each the nearest of the other, and clearly nearer than the second.
+#[derive(Debug, Args)]
+pub(super) struct Features {
+    /// A picture, JPEG or PNG
+    file: PathBuf,
+    /// Another, to be matched with the first
+    other: Option<PathBuf>,
+    /// The PNG file to draw into
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Which features
+    #[arg(long, value_enum, default_value_t = Kind::Kaze)]
+    kind: Kind,
+    /// The most points of a picture; the strongest are kept
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    max: usize,
+}
+
+/// The features that there are.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    /// KAZE: 64 floats
+    Kaze,
+    /// A-KAZE: 486 bits, and faster
+    Akaze,
+}
+
+/// What was drawn.
+#[derive(Debug, Serialize)]
+struct Drawn {
+    kind: Kind,
+    pictures: Vec<Points>,
+    /// None where there is one picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches: Option<Vec<Pair>>,
+    output: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Points {
+    file: PathBuf,
+    width: usize,
+    height: usize,
+    points: Vec<Point>,
+}
+
+#[derive(Debug, Serialize)]
+struct Point {
+    x: f32,
+    y: f32,
+    size: f32,
+    angle: f32,
+    response: f32,
+}
+
+/// The places of two points among those of their pictures; the distance is that of their descriptors: differing bits, or the
+/// Euclidean distance.
+#[derive(Debug, Serialize)]
+struct Pair {
+    point: u32,
+    other: u32,
+    distance: f32,
+}
+
+impl Features {
+    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+        let Self { file, other, output: path, kind, max } = self;
+        let files: Vec<PathBuf> = std::iter::once(file).chain(other).collect();
+        let pictures = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+        let (points, matches) = match kind {
+            Kind::Kaze => kaze(&pictures, max)?,
+            Kind::Akaze => akaze(&pictures, max),
+        };
+        let image = draw(&pictures, &points, matches.as_deref());
+        let bytes = png(&image).with_context(|| format!("{}: drawing", path.display()))?;
+        fs::write(&path, bytes).with_context(|| format!("{}: writing", path.display()))?;
+
+        let pictures = files.into_iter().zip(&pictures).zip(points).map(|((file, picture), points)| Points {
+            file,
+            width: picture.width(),
+            height: picture.height(),
+            points: points
+                .into_iter()
+                .map(|Keypoint { x, y, size, angle, response, .. }| Point { x, y, size, angle, response })
+                .collect(),
+        });
+        let drawn = Drawn { kind, pictures: pictures.collect(), matches, output: path };
+        output.result(&drawn, |drawn| {
+            let counts: Vec<String> = drawn.pictures.iter().map(|picture| picture.points.len().to_string()).collect();
+            let matches = drawn.matches.as_ref().map_or_else(String::new, |all| format!(", {} matches", all.len()));
+            format!("{}: {} points{matches}", drawn.output.display(), counts.join(" and "))
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<ImageRgb8> {
+    let bytes = fs::read(path).with_context(|| format!("{}: reading", path.display()))?;
+    let mut decoded = ImageRgb8::default();
+    decode_rgb8(&picture(bytes), DecodeLimits::default(), &mut decoded).with_context(|| path.display().to_string())?;
+    Ok(decoded)
+}
+
+/// The points of each picture and, of two, those that match.
+type Found = (Vec<Vec<Keypoint>>, Option<Vec<Pair>>);
+
+fn kaze(pictures: &[ImageRgb8], max_points: usize) -> anyhow::Result<Found> {
+    let kaze = Kaze::new(KazeParams { max_points, ..KazeParams::default() }).with_threads(rayon::current_num_threads());
+    let mut scratch = KazeScratch::default();
+    let found: Vec<FloatFeatures> =
+        find(pictures, |picture, features| kaze.detect_and_compute(picture, &mut scratch, features));
+    let mut matches = None;
+    if let [one, other] = &found[..] {
+        let (params, mut scratch, mut out) = (MatchParams::default(), MatchScratch::default(), Vec::new());
+        match_float(&one.descriptors, &other.descriptors, params, 1, &mut scratch, &mut out)?;
+        matches = Some(pairs(out, f32::sqrt));
+    }
+    Ok((found.into_iter().map(|features| features.keypoints).collect(), matches))
+}
+
+fn akaze(pictures: &[ImageRgb8], max_points: usize) -> Found {
+    let params = AkazeParams { max_points, ..AkazeParams::default() };
+    let akaze = Akaze::new(params).with_threads(rayon::current_num_threads());
+    let mut scratch = AkazeScratch::default();
+    let found: Vec<BinaryFeatures> =
+        find(pictures, |picture, features| akaze.detect_and_compute(picture, &mut scratch, features));
+    let mut matches = None;
+    if let [one, other] = &found[..] {
+        let (params, mut scratch, mut out) = (MatchParams::default(), MatchScratch::default(), Vec::new());
+        match_binary(&one.descriptors, &other.descriptors, params, 1, &mut scratch, &mut out);
+        matches = Some(pairs(out, |bits| bits as f32));
+    }
+    (found.into_iter().map(|features| features.keypoints).collect(), matches)
+}
+
+/// What `detect` finds in each picture, by its brightness.
+fn find<F: Default>(pictures: &[ImageRgb8], mut detect: impl FnMut(&ImageGrey8, &mut F)) -> Vec<F> {
+    let mut brightness = ImageGrey8::default();
+    let mut one = |picture: &ImageRgb8| {
+        let mut features = F::default();
+        grey(picture, &mut brightness);
+        detect(&brightness, &mut features);
+        features
+    };
+    pictures.iter().map(&mut one).collect()
+}
+
+fn pairs<D>(matches: Vec<Match<D>>, length: fn(D) -> f32) -> Vec<Pair> {
+    let pair = |found: Match<D>| Pair { point: found.query, other: found.train, distance: length(found.distance) };
+    matches.into_iter().map(pair).collect()
+}
+
+/// The pictures beside each other: all points of one, or those of two that match, joined by lines.
+fn draw(pictures: &[ImageRgb8], points: &[Vec<Keypoint>], matches: Option<&[Pair]>) -> ImageRgb8 {
+    let ([one, other], [left, right], Some(matches)) = (pictures, points, matches) else {
+        let mut image = pictures.first().cloned().unwrap_or_default();
+        for (number, keypoint) in points.iter().flatten().enumerate() {
+            draw_keypoint(&mut image, keypoint, 0.0, colour(number));
+        }
+        return image;
+    };
+    let (mut image, shift) = (side_by_side(one, other), one.width() as f32);
+    for (number, pair) in matches.iter().enumerate() {
+        let (from, to, colour) = (&left[pair.point as usize], &right[pair.other as usize], colour(number));
+        draw_keypoint(&mut image, from, 0.0, colour);
+        draw_keypoint(&mut image, to, shift, colour);
+        draw_line(&mut image, (from.x, from.y), (to.x + shift, to.y), colour);
+    }
+    image
+}
