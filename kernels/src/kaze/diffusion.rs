@@ -1,6 +1,6 @@
 //! Nonlinear diffusion: how well each place conducts, and the diffusion itself.
 
-use crate::{Plane, simd::vectorised};
+use crate::{Plane, buffer::Buffer, simd::vectorised};
 
 use super::rows::{PaddedRow, by_rows};
 
@@ -94,8 +94,7 @@ impl Conductivity {
             conduct(rows.start, &mut here);
             for ((y, right), below) in rows.zip(right.chunks_exact_mut(width)).zip(below.chunks_exact_mut(width)) {
                 conduct((y + 1).min(height - 1), &mut next);
-                halfway(here.moved(0), here.moved(1), right);
-                halfway(here.moved(0), next.moved(0), below);
+                halfway(here.moved(0), here.moved(1), next.moved(0), right, below);
                 std::mem::swap(&mut here, &mut next);
             }
         });
@@ -133,11 +132,12 @@ fn weickert(squared: f32) -> f32 {
 }
 
 vectorised! {
-    fn halfway(a: &[f32], b: &[f32], out: &mut [f32]) {
-        let width = out.len();
-        let (a, b) = (&a[..width], &b[..width]);
+    fn halfway(here: &[f32], beside: &[f32], under: &[f32], right: &mut [f32], below: &mut [f32]) {
+        let width = right.len();
+        let (here, beside, under, below) = (&here[..width], &beside[..width], &under[..width], &mut below[..width]);
         for x in 0..width {
-            out[x] = 0.5 * (a[x] + b[x]);
+            right[x] = 0.5 * (here[x] + beside[x]);
+            below[x] = 0.5 * (here[x] + under[x]);
         }
     }
 }
@@ -216,11 +216,12 @@ pub(super) fn diffuse(threads: usize, from: &Plane<f32>, by: &Conductivity, step
 fn cycle(width: usize, height: usize, first: usize, rows: &mut [f32], by: &Conductivity, steps: &[f32]) {
     let count = rows.len() / width;
     // What flowed down into the row that a step comes to next.
-    let mut inflow = vec![0.0_f32; steps.len() * width];
+    let stride = width.next_multiple_of(16);
+    let mut inflow = Buffer::<f32>::new(steps.len() * stride);
     // What flows to the right within a row; nothing does over its ends.
-    let mut across = vec![0.0_f32; width + 1];
+    let mut across = Buffer::<f32>::new(width + 1);
     for turn in 0..count + steps.len().saturating_sub(1) {
-        for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(width)).enumerate() {
+        for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(stride)).enumerate() {
             let Some(y) = turn.checked_sub(lag) else { break };
             if y >= count {
                 continue;

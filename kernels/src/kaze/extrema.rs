@@ -51,8 +51,15 @@ vectorised! {
         let (below, below_rest) = below.as_chunks::<BLOCK>();
         for (((promising, row), above), below) in blocks.iter_mut().zip(whole).zip(above).zip(below) {
             let mut any = false;
-            for i in 0..BLOCK {
-                any |= row[i] > threshold && row[i] > above[i] && row[i] > below[i];
+            for value in row {
+                any |= *value > threshold;
+            }
+            // Most are not: the other rows are not touched.
+            if any {
+                any = false;
+                for i in 0..BLOCK {
+                    any |= row[i] > threshold && row[i] > above[i] && row[i] > below[i];
+                }
             }
             *promising = any;
         }
