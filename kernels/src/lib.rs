@@ -17,6 +17,7 @@ mod image;
 pub mod kaze;
 pub mod letterbox;
 pub mod lighting;
+pub mod matching;
 pub mod median;
 pub mod morphology;
 pub mod nms;
