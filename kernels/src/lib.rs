@@ -12,6 +12,7 @@ pub mod components;
 pub mod decode;
 pub mod describe;
 pub mod features;
+pub mod homography;
 mod image;
 pub mod letterbox;
 pub mod lighting;
