@@ -14,6 +14,7 @@ pub mod describe;
 pub mod features;
 pub mod homography;
 mod image;
+pub mod kaze;
 pub mod letterbox;
 pub mod lighting;
 pub mod median;
@@ -24,5 +25,6 @@ pub mod onnx;
 pub mod opponent;
 pub mod propose;
 pub mod resize;
+pub mod simd;
 
 pub use image::{ImageGrey8, ImageGrey16, ImageRgb8, Plane};
