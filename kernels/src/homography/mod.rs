@@ -10,6 +10,7 @@ mod chance;
 mod ransac;
 mod votes;
 
+pub(crate) use ransac::Random;
 pub use ransac::{Found, Limits, Search, find};
 pub use votes::{Posed, clusters, verify};
 
