@@ -13,6 +13,8 @@ pub mod components;
 pub mod decode;
 pub mod describe;
 pub mod features;
+pub mod homography;
+pub mod index;
 mod image;
 pub mod kaze;
 pub mod letterbox;
