@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod align;
+mod buffer;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;
@@ -13,7 +14,9 @@ pub mod decode;
 pub mod describe;
 pub mod features;
 pub mod grey;
+pub mod homography;
 mod image;
+pub mod index;
 pub mod kaze;
 pub mod letterbox;
 pub mod lighting;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use larder::{
-    drawing::{colour, draw_keypoint, draw_line, png, side_by_side},
+    drawing::{Colour, colour, draw_keypoint, draw_line, png, side_by_side},
     eyes::picture,
 };
 use larder_kernels::{
@@ -16,6 +16,7 @@ use larder_kernels::{
     decode::{DecodeLimits, decode_rgb8},
     features::{BinaryFeatures, FloatFeatures, Keypoint},
     grey::grey,
+    homography::{self, Homography, Search},
     kaze::{Akaze, AkazeParams, AkazeScratch, Kaze, KazeParams, KazeScratch},
     matching::{Match, MatchParams, MatchScratch, match_binary, match_float},
 };
@@ -23,10 +24,16 @@ use serde::Serialize;
 
 use super::output::Output;
 
+/// A view is one where chance gives fewer than one such view in a hundred pairs of pictures (a decimal logarithm).
+const CHANCE: f64 = -2.0;
+/// What the first picture's outline is drawn in.
+const OUTLINE: Colour = [0, 255, 0];
+
 /// Draw the local features of a picture, or the matches of two
 ///
 /// A circle has the size of its point, the line in it points along the main orientation. With two pictures, lines join the points
-/// that look alike: each the nearest of the other, and clearly nearer than the second.
+/// that look alike, each the nearest of the other and clearly nearer than the second; where the second picture shows what is flat in
+/// the first, only those that fit this view, and the first picture's outline.
 #[derive(Debug, Args)]
 pub(super) struct Features {
     /// A picture, JPEG or PNG
@@ -62,6 +69,9 @@ struct Drawn {
     /// None where there is one picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<Vec<Pair>>,
+    /// From pixels of the first picture to those of the second, row by row; none where no view of a plane was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    homography: Option<[[f64; 3]; 3]>,
     output: PathBuf,
 }
 
@@ -89,6 +99,8 @@ struct Pair {
     point: u32,
     other: u32,
     distance: f32,
+    /// Whether it fits the homography.
+    verified: bool,
 }
 
 impl Features {
@@ -96,11 +108,12 @@ impl Features {
         let Self { file, other, output: path, kind, max } = self;
         let files: Vec<PathBuf> = std::iter::once(file).chain(other).collect();
         let pictures = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
-        let (points, matches) = match kind {
+        let (points, mut matches) = match kind {
             Kind::Kaze => kaze(&pictures, max)?,
             Kind::Akaze => akaze(&pictures, max),
         };
-        let image = draw(&pictures, &points, matches.as_deref());
+        let view = matches.as_mut().and_then(|matches| verify(matches, &points, &pictures[0]));
+        let image = draw(&pictures, &points, matches.as_deref(), view.as_ref());
         let bytes = png(&image).with_context(|| format!("{}: drawing", path.display()))?;
         fs::write(&path, bytes).with_context(|| format!("{}: writing", path.display()))?;
 
@@ -113,10 +126,14 @@ impl Features {
                 .map(|Keypoint { x, y, size, angle, response, .. }| Point { x, y, size, angle, response })
                 .collect(),
         });
-        let drawn = Drawn { kind, pictures: pictures.collect(), matches, output: path };
+        let homography = view.map(|view| view.rows());
+        let drawn = Drawn { kind, pictures: pictures.collect(), matches, homography, output: path };
         output.result(&drawn, |drawn| {
             let counts: Vec<String> = drawn.pictures.iter().map(|picture| picture.points.len().to_string()).collect();
-            let matches = drawn.matches.as_ref().map_or_else(String::new, |all| format!(", {} matches", all.len()));
+            let matches = drawn.matches.as_ref().map_or_else(String::new, |all| {
+                let verified = all.iter().filter(|pair| pair.verified).count();
+                format!(", {} matches, {verified} of them verified", all.len())
+            });
             format!("{}: {} points{matches}", drawn.output.display(), counts.join(" and "))
         })
     }
@@ -174,12 +191,43 @@ fn find<F: Default>(pictures: &[ImageRgb8], mut detect: impl FnMut(&ImageGrey8, 
 }
 
 fn pairs<D>(matches: Vec<Match<D>>, length: fn(D) -> f32) -> Vec<Pair> {
-    let pair = |found: Match<D>| Pair { point: found.query, other: found.train, distance: length(found.distance) };
+    let pair = |found: Match<D>| Pair {
+        point: found.query,
+        other: found.train,
+        distance: length(found.distance),
+        verified: false,
+    };
     matches.into_iter().map(pair).collect()
 }
 
-/// The pictures beside each other: all points of one, or those of two that match, joined by lines.
-fn draw(pictures: &[ImageRgb8], points: &[Vec<Keypoint>], matches: Option<&[Pair]>) -> ImageRgb8 {
+/// Marks the matches that fit one view of what is flat in the `first` picture.
+fn verify(matches: &mut [Pair], points: &[Vec<Keypoint>], first: &ImageRgb8) -> Option<Homography> {
+    let [from, to] = points else { return None };
+    // The search asks for the better pairs first.
+    let mut order: Vec<usize> = (0..matches.len()).collect();
+    order.sort_by(|&a, &b| matches[a].distance.total_cmp(&matches[b].distance));
+    let place = |keypoint: &Keypoint| [f64::from(keypoint.x), f64::from(keypoint.y)];
+    let pairs: Vec<homography::Pair> = order
+        .iter()
+        .map(|&index| &matches[index])
+        .map(|pair| homography::Pair { from: place(&from[pair.point as usize]), to: place(&to[pair.other as usize]) })
+        .collect();
+    let (width, height) = (first.width() as f64, first.height() as f64);
+    let found =
+        homography::find(&pairs, width, height, &Search::default()).filter(|found| found.log_chance < CHANCE)?;
+    for inlier in found.inliers {
+        matches[order[inlier as usize]].verified = true;
+    }
+    Some(found.map)
+}
+
+/// The pictures beside each other: all points of one, or those of two that match, joined by lines; with a `view`, those that fit it.
+fn draw(
+    pictures: &[ImageRgb8],
+    points: &[Vec<Keypoint>],
+    matches: Option<&[Pair]>,
+    view: Option<&Homography>,
+) -> ImageRgb8 {
     let ([one, other], [left, right], Some(matches)) = (pictures, points, matches) else {
         let mut image = pictures.first().cloned().unwrap_or_default();
         for (number, keypoint) in points.iter().flatten().enumerate() {
@@ -188,11 +236,20 @@ fn draw(pictures: &[ImageRgb8], points: &[Vec<Keypoint>], matches: Option<&[Pair
         return image;
     };
     let (mut image, shift) = (side_by_side(one, other), one.width() as f32);
-    for (number, pair) in matches.iter().enumerate() {
+    for (number, pair) in matches.iter().filter(|pair| view.is_none() || pair.verified).enumerate() {
         let (from, to, colour) = (&left[pair.point as usize], &right[pair.other as usize], colour(number));
         draw_keypoint(&mut image, from, 0.0, colour);
         draw_keypoint(&mut image, to, shift, colour);
         draw_line(&mut image, (from.x, from.y), (to.x + shift, to.y), colour);
+    }
+    if let Some(corners) = view.and_then(|view| view.corners(one.width() as f64, one.height() as f64)) {
+        let corner = |number: usize| {
+            let [x, y] = corners[number % corners.len()];
+            (x as f32 + shift, y as f32)
+        };
+        for number in 0..corners.len() {
+            draw_line(&mut image, corner(number), corner(number + 1), OUTLINE);
+        }
     }
     image
 }

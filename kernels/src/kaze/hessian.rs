@@ -166,3 +166,53 @@ vectorised! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value at a place between pixels of one row or column, beyond the borders as at them.
+    fn at(plane: &Plane<f32>, x: f64, y: f64) -> f64 {
+        let pixel = |x: f64, y: f64| {
+            f64::from(plane.row(nearest(y as isize, plane.height()))[nearest(x as isize, plane.width())])
+        };
+        let (fx, fy) = (x - x.floor(), y - y.floor());
+        let row = |y: f64| (1.0 - fx) * pixel(x.floor(), y) + fx * pixel(x.floor() + 1.0, y);
+        (1.0 - fy) * row(y.floor()) + fy * row(y.floor() + 1.0)
+    }
+
+    /// Scharr's operator on a grid as wide as the reach.
+    fn slope(plane: &Plane<f32>, x: f64, y: f64, reach: f64, (ax, ay): (f64, f64)) -> f64 {
+        [(-1.0, 3.0), (0.0, 10.0), (1.0, 3.0)]
+            .map(|(side, weight)| {
+                let (sx, sy) = (x + side * ay * reach, y + side * ax * reach);
+                weight / 32.0
+                    * (at(plane, sx + ax * reach, sy + ay * reach) - at(plane, sx - ax * reach, sy - ay * reach))
+            })
+            .iter()
+            .sum()
+    }
+
+    #[test]
+    fn slopes_and_determinants_are_those_of_the_formula_to_the_borders() {
+        let value = |i: usize| ((i * 2_654_435_761 >> 9) % 512) as f32 / 512.0;
+        for (width, height, reach) in [(23, 40, 1.0), (40, 23, 2.34), (3, 3, 7.5), (50, 80, 12.0)] {
+            let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
+            let (mut dx, mut dy, mut det) = (Plane::default(), Plane::default(), Plane::default());
+            slopes(2, &plane, Reach::new(reach), &mut dx, &mut dy);
+            determinant(2, &dx, &dy, Reach::new(reach), 3.0, &mut det);
+            for y in 0..height {
+                for x in 0..width {
+                    let (fx, fy, across, down) = (x as f64, y as f64, (1.0, 0.0), (0.0, 1.0));
+                    // The steps from a place near the border are not those of one beyond it: rows and columns are clamped alone.
+                    assert!((f64::from(dx.row(y)[x]) - slope(&plane, fx, fy, reach, across)).abs() < 1e-5, "{x} {y}");
+                    assert!((f64::from(dy.row(y)[x]) - slope(&plane, fx, fy, reach, down)).abs() < 1e-5, "{x} {y}");
+                    let dxx = slope(&dx, fx, fy, reach, across);
+                    let (dxy, dyy) = (slope(&dx, fx, fy, reach, down), slope(&dy, fx, fy, reach, down));
+                    let expected = 3.0 * (dxx * dyy - dxy * dxy);
+                    assert!((f64::from(det.row(y)[x]) - expected).abs() < 1e-5, "{x} {y}");
+                }
+            }
+        }
+    }
+}

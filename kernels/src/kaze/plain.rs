@@ -9,7 +9,7 @@ use super::{
     CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, MAX_OCTAVE_LAYERS, MAX_OCTAVES, SLOPE_SIGMA,
     diffusion::{Conductivity, contrast_factor, diffuse},
     diffusion_time,
-    extrema::{Extremum, greater_than_all, local_maxima, refine_3d, suppress},
+    extrema::{Extremum, all_around, local_maxima, refine_3d, suppress},
     fed::step_times,
     filter::{smooth, unit_brightness},
     hessian::{Reach, determinant, slopes},
@@ -181,8 +181,8 @@ impl Kaze {
         let [lower, middle, upper] = planes;
         local_maxima(middle, self.params.threshold, 1, |x, y| {
             let response = middle.row(y)[x];
-            if greater_than_all(lower, x, y, response)
-                && greater_than_all(upper, x, y, response)
+            if all_around(lower, x, y, |other| response > other)
+                && all_around(upper, x, y, |other| response >= other)
                 && let Some([right, down, shift]) = refine_3d(planes, x, y)
             {
                 let (x, y) = (x as f32 + right, y as f32 + down);

@@ -1,0 +1,252 @@
+//! From a ranked list to products that are seen, and where.
+
+use std::f64::consts::{FRAC_PI_4, TAU};
+
+use rayon::prelude::*;
+
+use crate::{
+    ImageRgb8,
+    features::Keypoint,
+    homography::{Homography, Pair, Posed, Search, verify},
+};
+
+use super::{
+    Described, IndexError, Kind, ProductIndex, SearchScratch, Voting,
+    codes::{distances, nearest_two},
+    segment::Segment,
+};
+
+/// How products are recognised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recognition {
+    /// How the candidates are found.
+    pub voting: Voting,
+    /// How many of them are verified, best first.
+    pub verified: usize,
+    /// A feature of the picture is matched with the nearest of a product where the next is farther by at least this: the
+    /// ratio of their distances is below.
+    pub ratio: f64,
+    /// How the map from the product's picture is searched.
+    pub search: Search,
+    /// A product counts as seen where chance gives fewer such maps than ten to the power of this.
+    pub log_chance: f64,
+}
+
+impl Default for Recognition {
+    fn default() -> Self {
+        let search = Search { tolerance: 5.0, ..Search::default() };
+        Self { voting: Voting::default(), verified: 20, ratio: 0.9, search, log_chance: 0.0 }
+    }
+}
+
+/// A feature of the picture and one of a product where the map takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matched {
+    /// Its index in the picture.
+    pub picture: u32,
+    /// Its index in the product.
+    pub product: u32,
+    /// The distance of the descriptors: squared, in steps of 1/256, or bits.
+    pub distance: u32,
+}
+
+/// A product that is seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recognised {
+    /// Its id.
+    pub product: u64,
+    /// Matches that the map was found by, at places of their own.
+    pub inliers: u32,
+    /// From the product's picture to the picture.
+    pub map: Homography,
+    /// The decimal logarithm of how many such maps chance would give.
+    pub log_chance: f64,
+    /// Features that agree with the map, in the order of the picture's.
+    pub matches: Vec<Matched>,
+    /// How like the colours are, -1 to 1, where both are known.
+    pub likeness: Option<f64>,
+    /// What it is ranked by: comparable within one picture.
+    pub score: f64,
+}
+
+impl ProductIndex<'_> {
+    /// The products that are seen in a picture, the best first, equal ones by their ids: the best of [`Self::search`], verified.
+    ///
+    /// With the picture's colours, those of the products count, too.
+    ///
+    /// # Errors
+    /// [`IndexError::OtherKind`].
+    pub fn recognise(
+        &self,
+        picture: &Described,
+        image: Option<&ImageRgb8>,
+        how: &Recognition,
+        scratch: &mut SearchScratch,
+    ) -> Result<Vec<Recognised>, IndexError> {
+        let voting = Voting { most: how.verified, ..how.voting };
+        let ranked = self.search(picture, &voting, scratch)?;
+        let products: Vec<u64> = ranked.iter().map(|ranked| ranked.product).collect();
+        self.verify(picture, image, &products, how)
+    }
+
+    /// The same of given products, those that there are not left out.
+    ///
+    /// # Errors
+    /// [`IndexError::OtherKind`].
+    pub fn verify(
+        &self,
+        picture: &Described,
+        image: Option<&ImageRgb8>,
+        products: &[u64],
+        how: &Recognition,
+    ) -> Result<Vec<Recognised>, IndexError> {
+        if picture.kind != self.vocabulary.kind() {
+            return Err(IndexError::OtherKind);
+        }
+        let mut seen: Vec<Recognised> = products
+            .par_iter()
+            .filter_map(|&product| {
+                let &(segment, place) = self.places.get(&product)?;
+                Candidate { picture, image, segment: &self.segments[segment as usize], place, how }.verify(product)
+            })
+            .collect();
+        score(picture.kind, picture.len(), &mut seen);
+        seen.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.product.cmp(&b.product)));
+        Ok(seen)
+    }
+}
+
+struct Candidate<'a> {
+    picture: &'a Described,
+    image: Option<&'a ImageRgb8>,
+    segment: &'a Segment<'a>,
+    place: u32,
+    how: &'a Recognition,
+}
+
+impl Candidate<'_> {
+    fn verify(&self, product: u64) -> Option<Recognised> {
+        let (width, height) = self.segment.size(self.place);
+        let (width, height) = (f64::from(width), f64::from(height));
+        let features = self.segment.features(self.place);
+        let points: Vec<Keypoint> = features.map(|feature| self.segment.keypoint(feature)).collect();
+        let matches = self.likely(&points);
+        let found = verify(&matches, width, height, &self.how.search)?;
+        if found.log_chance > self.how.log_chance {
+            return None;
+        }
+        let matches = self.guided(&points, &found.map)?;
+        let likeness =
+            self.image.and_then(|image| self.segment.colours(self.place).likeness(image, &found.map, width, height));
+        Some(Recognised {
+            product,
+            inliers: found.places,
+            map: found.map,
+            log_chance: found.log_chance,
+            matches,
+            likeness,
+            score: 0.0,
+        })
+    }
+
+    /// Features matched by the ratio of distances, the surest first.
+    fn likely(&self, points: &[Keypoint]) -> Vec<Posed> {
+        let ratio = match self.picture.kind {
+            // These distances are squared.
+            Kind::Float => self.how.ratio * self.how.ratio,
+            Kind::Binary => self.how.ratio,
+        };
+        let codes = self.segment.codes(self.place);
+        let mut scratch = Vec::new();
+        let mut likely: Vec<(f64, Posed)> = Vec::new();
+        for (code, at) in self.picture.codes.iter().zip(&self.picture.keypoints) {
+            distances(self.picture.kind, code, codes, &mut scratch);
+            let Some((nearest, distance, next)) = nearest_two(&scratch) else { break };
+            let share = f64::from(distance) / f64::from(next.max(1));
+            if next < u32::MAX && share < ratio {
+                likely.push((share, posed(&points[nearest], at)));
+            }
+        }
+        likely.sort_by(|a, b| a.0.total_cmp(&b.0));
+        likely.into_iter().map(|(_, posed)| posed).collect()
+    }
+
+    /// For each feature of the picture the most alike of those that the map takes there, turned and sized as it says; each of
+    /// the product's once.
+    fn guided(&self, points: &[Keypoint], map: &Homography) -> Option<Vec<Matched>> {
+        let back = map.inverse()?;
+        let tolerance = self.how.search.tolerance;
+        let codes = self.segment.codes(self.place);
+        // Along the rows, so that few are looked at.
+        let mut rows: Vec<u32> = (0..points.len() as u32).collect();
+        rows.sort_by(|&a, &b| points[a as usize].y.total_cmp(&points[b as usize].y));
+        let mut scratch = Vec::new();
+        let mut found: Vec<Matched> = Vec::new();
+        for (code, (at, picture)) in self.picture.codes.iter().zip(self.picture.keypoints.iter().zip(0..)) {
+            let Some([x, y]) = back.apply([f64::from(at.x), f64::from(at.y)]) else { continue };
+            let begin = rows.partition_point(|&row| f64::from(points[row as usize].y) < y - tolerance);
+            let mut best: Option<Matched> = None;
+            for &row in rows[begin..].iter().take_while(|&&row| f64::from(points[row as usize].y) <= y + tolerance) {
+                let point = &points[row as usize];
+                let (dx, dy) = (f64::from(point.x) - x, f64::from(point.y) - y);
+                if dx * dx + dy * dy > tolerance * tolerance || !agrees(map, point, at, tolerance) {
+                    continue;
+                }
+                distances(self.picture.kind, code, &codes[row as usize..=row as usize], &mut scratch);
+                let distance = scratch[0];
+                if best.is_none_or(|best| (distance, row) < (best.distance, best.product)) {
+                    best = Some(Matched { picture, product: row, distance });
+                }
+            }
+            found.extend(best);
+        }
+        found.sort_by_key(|matched| (matched.product, matched.distance, matched.picture));
+        found.dedup_by_key(|matched| matched.product);
+        found.sort_by_key(|matched| matched.picture);
+        Some(found)
+    }
+}
+
+/// A feature of a product and one of a picture, as a map sees them.
+fn posed(from: &Keypoint, to: &Keypoint) -> Posed {
+    Posed {
+        pair: Pair { from: [f64::from(from.x), f64::from(from.y)], to: [f64::from(to.x), f64::from(to.y)] },
+        zoom: f64::from(to.size) / f64::from(from.size),
+        turn: f64::from(to.angle) - f64::from(from.angle),
+    }
+}
+
+/// Whether a map takes one feature to the other: place, turn within 45 degrees, and size within a factor of two.
+fn agrees(map: &Homography, from: &Keypoint, to: &Keypoint, tolerance: f64) -> bool {
+    let Posed { pair, zoom, turn } = posed(from, to);
+    let (sin, cos) = libm::sincos(f64::from(from.angle));
+    let length = f64::from(from.size);
+    let end = [pair.from[0] + cos * length, pair.from[1] + sin * length];
+    let (Some([x, y]), Some([x1, y1])) = (map.apply(pair.from), map.apply(end)) else { return false };
+    let (dx, dy) = (pair.to[0] - x, pair.to[1] - y);
+    let off = (libm::atan2(y1 - y, x1 - x) - f64::from(from.angle) - turn).rem_euclid(TAU);
+    let ratio = zoom / map.zoom_of_area(pair.from).abs().sqrt();
+    dx * dx + dy * dy <= tolerance * tolerance && off.min(TAU - off) <= FRAC_PI_4 && (0.5..=2.0).contains(&ratio)
+}
+
+/// Ranks what is seen: each feature of the picture speaks for a product by how alike they are, and for one that is less like it than
+/// another by less.
+fn score(kind: Kind, features: usize, seen: &mut [Recognised]) {
+    let mut least = vec![u32::MAX; features];
+    for matched in seen.iter().flat_map(|seen| &seen.matches) {
+        let least = &mut least[matched.picture as usize];
+        *least = (*least).min(matched.distance);
+    }
+    let length = |distance: u32| match kind {
+        Kind::Float => f64::from(distance).sqrt() / 256.0,
+        Kind::Binary => f64::from(distance) / 256.0,
+    };
+    for seen in seen {
+        let said = |matched: &Matched| {
+            let (own, best) = (length(matched.distance), length(least[matched.picture as usize]));
+            (1.0 - own).max(0.0) * (1.0 - (own - best) / 0.2).max(0.0)
+        };
+        let said: f64 = seen.matches.iter().map(said).sum();
+        seen.score = said * (1.0 + seen.likeness.unwrap_or(0.0).max(0.0));
+    }
+}
