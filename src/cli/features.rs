@@ -253,3 +253,43 @@ fn draw(
     }
     image
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_that_fit_one_view_are_verified_and_drawn_and_others_are_not() {
+        let first = ImageRgb8::new(200, 100);
+        let point = |x: f32, y: f32| Keypoint { x, y, size: 6.0, angle: 0.0, response: 1.0, octave: 0, level: 0 };
+        let from: Vec<_> = (0..40_u16).map(|i| point(f32::from(i * 37 % 190), f32::from(i * 53 % 90))).collect();
+        // Every fourth is wrong.
+        let wrong = |i: usize| i.is_multiple_of(4);
+        let moved = |(i, at): (usize, &Keypoint)| {
+            let (x, y) = if wrong(i) { (i * 71 % 230, i * 31 % 110) } else { (at.x as usize + 25, at.y as usize + 10) };
+            point(x as f32, y as f32)
+        };
+        let to: Vec<_> = from.iter().enumerate().map(moved).collect();
+        let pair = |i: u32| Pair { point: i, other: i, distance: 1.0, verified: false };
+        let mut matches: Vec<_> = (0..40).map(pair).collect();
+        let points = [from, to];
+
+        let view = verify(&mut matches, &points, &first).unwrap();
+        for (i, pair) in matches.iter().enumerate() {
+            assert_eq!(pair.verified, !wrong(i), "{i}");
+        }
+        let [x, y] = view.apply([50.0, 50.0]).unwrap();
+        assert!((x - 75.0).abs() < 0.1 && (y - 60.0).abs() < 0.1, "{x} {y}");
+
+        let pictures = [first, ImageRgb8::new(260, 120)];
+        let image = draw(&pictures, &points, Some(&matches), Some(&view));
+        assert_eq!((image.width(), image.height()), (460, 120));
+        // The right edge of the first picture, in the second: further right than any point that fits.
+        let right = image.row(60)[200 + 219..]
+            .iter()
+            .map(|pixel| pixel.map(u32::from))
+            .fold([0; 3], |sum, pixel| std::array::from_fn(|channel| sum[channel] + pixel[channel]));
+        assert!(right[0] == 0 && right[2] == 0 && right[1].abs_diff(255) <= 1, "{right:?}");
+        assert!(verify(&mut matches[..4], &points, &pictures[0]).is_none(), "four fit always");
+    }
+}
