@@ -9,6 +9,8 @@ pub mod align;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod decode;
 pub mod describe;
 pub mod features;

@@ -1,0 +1,16 @@
+//! The kernels on a GPU, by CUDA: the same results as the Rust path.
+//!
+//! The sources are in `kernels/cuda/`, compiled when they are first needed ([`compile`]) and kept ([`cache`]). What launches
+//! them is written against a [`Machine`], which is a GPU, or in tests the CPU, in any order of threads.
+
+pub mod cache;
+pub mod compile;
+mod library;
+mod machine;
+mod source;
+pub mod table;
+pub mod vision;
+
+pub use library::LibraryError;
+pub use machine::{Argument, Array, Launch, Machine, Memory, Plain};
+pub use source::SOURCE;

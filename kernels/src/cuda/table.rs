@@ -1,0 +1,72 @@
+//! The kernels: their names, and how threads are laid out over what they work on. What runs them, and what tests them, use
+//! this.
+
+/// A kernel of `kernels/cuda/`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// As in the source.
+    pub name: &'static str,
+    /// Threads of a block along each axis.
+    pub block: [u32; 3],
+    /// Items that a block works on along each axis.
+    pub tile: [u32; 3],
+}
+
+impl Kernel {
+    /// One thread a pixel: columns, rows, pictures.
+    const fn over_pixels(name: &'static str) -> Self {
+        Self { name, block: [32, 8, 1], tile: [32, 8, 1] }
+    }
+
+    /// One thread an item: items, rows, pictures.
+    const fn over_items(name: &'static str) -> Self {
+        Self { name, block: [256, 1, 1], tile: [256, 1, 1] }
+    }
+
+    /// Blocks of 256 threads, each working on `tile` items.
+    const fn over_parts(name: &'static str, tile: u32) -> Self {
+        Self { name, block: [256, 1, 1], tile: [tile, 1, 1] }
+    }
+
+    /// One block of 256 threads for each picture.
+    const fn one_block(name: &'static str) -> Self {
+        Self::over_parts(name, u32::MAX)
+    }
+
+    /// How many blocks along each axis work on that many items.
+    pub fn grid(&self, extent: [usize; 3]) -> [u32; 3] {
+        std::array::from_fn(|axis| u32::try_from(extent[axis]).unwrap_or(u32::MAX).div_ceil(self.tile[axis]))
+    }
+}
+
+/// Marks that `count_marks` and `number_marks` look at together (`NUMBER_PART`).
+pub(super) const NUMBER_PART: usize = 1024;
+
+/// The farthest that `colour_change` looks for a colour (`CHANGE_REACH`).
+pub const MAX_REACH: usize = 16;
+
+macro_rules! kernels {
+    ($($name:ident = $kernel:expr;)*) => {
+        $(pub(super) static $name: Kernel = $kernel;)*
+        /// All kernels.
+        pub static KERNELS: &[&Kernel] = &[$(&$name),*];
+    };
+}
+
+kernels! {
+    LETTERBOX = Kernel::over_pixels("letterbox");
+    COLOUR_CHANGE = Kernel::over_pixels("colour_change");
+    GREY_CHANGE = Kernel::over_items("grey_change");
+    COMPONENT_BEGIN = Kernel::over_pixels("component_begin");
+    COMPONENT_JOIN = Kernel::over_pixels("component_join");
+    COMPONENT_FLATTEN = Kernel::over_pixels("component_flatten");
+    COMPONENT_CLEAR = Kernel::over_items("component_clear");
+    COMPONENT_MEASURE = Kernel::over_pixels("component_measure");
+    COUNT_MARKS = Kernel::over_parts("count_marks", NUMBER_PART as u32);
+    ADD_COUNTS = Kernel::one_block("add_counts");
+    NUMBER_MARKS = Kernel::over_parts("number_marks", NUMBER_PART as u32);
+    NMS_RANK = Kernel::over_items("nms_rank");
+    NMS_OVERLAPS = Kernel::over_pixels("nms_overlaps");
+    NMS_KEEP = Kernel::one_block("nms_keep");
+    HAMMING_NEAREST = Kernel::over_parts("hamming_nearest", 8);
+}

@@ -1,0 +1,94 @@
+//! NVRTC compiles every kernel for every chip that is supported; no GPU is needed.
+#![allow(clippy::unwrap_used)]
+
+use std::{cell::RefCell, collections::BTreeMap, io, path::PathBuf, process::Command};
+
+use larder_kernels::cuda::{
+    SOURCE,
+    cache::{CubinStore, cubin},
+    compile::{Chip, CompileError, Nvrtc, OPTIONS},
+    table::KERNELS,
+};
+use python::python;
+
+#[path = "../../tests/python/mod.rs"]
+mod python;
+
+const CHIPS: [Chip; 5] = [
+    Chip { major: 7, minor: 5 },
+    Chip { major: 8, minor: 0 },
+    Chip { major: 8, minor: 9 },
+    Chip { major: 9, minor: 0 },
+    Chip { major: 10, minor: 0 },
+];
+
+/// The NVRTC that tests/run installs; none, which is said, where there is none.
+fn nvrtc() -> Option<Nvrtc> {
+    let python = python("nvidia.cu13")?;
+    let script = "import nvidia.cu13; print(list(nvidia.cu13.__path__)[0])";
+    let output = Command::new(python).args(["-c", script]).output().unwrap();
+    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("lib");
+    Some(Nvrtc::load(Some(&folder)).unwrap())
+}
+
+#[test]
+fn every_kernel_compiles_for_every_chip() {
+    let Some(nvrtc) = nvrtc() else { return };
+    for chip in CHIPS {
+        let cubin = nvrtc.compile(SOURCE, chip, &OPTIONS).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(cubin[..4], *b"\x7fELF");
+        for kernel in KERNELS {
+            let section = format!(".text.{}\0", kernel.name);
+            let is_there = cubin.windows(section.len()).any(|bytes| bytes == section.as_bytes());
+            assert!(is_there, "{chip} has no {}", kernel.name);
+        }
+    }
+}
+
+#[test]
+fn a_source_that_is_wrong_is_an_error_with_the_compilers_words() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let error = nvrtc.compile("__global__ void f() { nonsense; }", CHIPS[1], &OPTIONS).unwrap_err();
+    assert!(matches!(&error, CompileError::Source { log, .. } if log.contains("nonsense")), "{error}");
+    assert!(matches!(nvrtc.compile("\0", CHIPS[1], &OPTIONS), Err(CompileError::Nul)));
+    assert!(nvrtc.compile(SOURCE, Chip { major: 1, minor: 0 }, &OPTIONS).is_err());
+}
+
+#[test]
+fn a_missing_nvrtc_is_an_error_that_names_it() {
+    let error = Nvrtc::load(Some(&PathBuf::from("/there/is/no/such/folder"))).unwrap_err();
+    assert!(error.to_string().starts_with("libnvrtc.so.13 does not load: "), "{error}");
+}
+
+/// Keeps everything in memory.
+#[derive(Default)]
+struct Kept(RefCell<BTreeMap<String, Vec<u8>>>);
+
+impl CubinStore for Kept {
+    fn load(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(key).cloned()
+    }
+    fn keep(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.borrow_mut().insert(key.to_owned(), bytes.to_owned());
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_compiled_is_kept_and_a_damaged_entry_is_compiled_anew() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let kept = Kept::default();
+    let source = "extern \"C\" __global__ void f(int *to) { *to = 7; }";
+    let get = || cubin(&kept, &nvrtc, source, CHIPS[2], &OPTIONS).unwrap().0;
+    let first = get();
+    let keys: Vec<String> = kept.0.borrow().keys().cloned().collect();
+    assert_eq!(keys.len(), 1);
+    // The store is believed, where its entry is whole.
+    let mut sealed = kept.0.borrow()[&keys[0]].clone();
+    assert_eq!(get(), first);
+    sealed.truncate(sealed.len() / 2);
+    kept.0.borrow_mut().insert(keys[0].clone(), sealed);
+    assert_eq!(get(), first);
+    assert_eq!(get(), first);
+    assert_eq!(kept.0.borrow().len(), 1);
+}

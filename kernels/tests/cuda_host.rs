@@ -1,0 +1,280 @@
+//! The CUDA kernels, run on the CPU by the host shim in three orders of threads, give what the Rust functions give.
+#![allow(clippy::unwrap_used)]
+
+mod cuda;
+
+use std::collections::BTreeSet;
+
+use cuda::HostMachine;
+use larder_cuda_host::{Build, Host, Order};
+use larder_kernels::{
+    ImageGrey8, ImageGrey16, ImageRgb8, Plane, change,
+    components::{self, ComponentScratch},
+    cuda::{
+        Array, Machine,
+        table::KERNELS,
+        vision::{self, ComponentMemory, Pictures},
+    },
+    letterbox::{self, InputFormat},
+    nms,
+    opponent::OpponentImage,
+};
+use larder_records::{BoundingBox, PPM, Ppm};
+use proptest::prelude::*;
+
+/// A picture of noise from a seed.
+fn noise<T: Copy + Default>(
+    width: usize,
+    height: usize,
+    seed: u64,
+    mut pixel: impl FnMut(&mut dyn FnMut() -> u64) -> T,
+) -> Plane<T> {
+    let mut state = seed;
+    // SplitMix64 (Steele, Lea and Flood 2014).
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    Plane::from_pixels(width, height, (0..width * height).map(|_| pixel(&mut next)).collect()).unwrap()
+}
+
+fn noise_rgb(width: usize, height: usize, seed: u64) -> ImageRgb8 {
+    noise(width, height, seed, |next| next().to_le_bytes()[..3].try_into().unwrap())
+}
+
+/// Brightness that changes slowly in places and fast in others.
+fn noise_mask(width: usize, height: usize, seed: u64, of_16: u64) -> ImageGrey8 {
+    noise(width, height, seed, |next| if next() % 16 < of_16 { 255 } else { 0 })
+}
+
+fn pictures<M: Machine, T: larder_kernels::cuda::Plain>(machine: &M, planes: &[Plane<T>]) -> Pictures<M, T> {
+    Pictures::from(machine, &planes.iter().collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn the_table_and_the_sources_name_the_same_kernels() {
+    let sources: BTreeSet<String> = Host::start(Build::Plain)
+        .unwrap()
+        .kernels()
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with("planted_"))
+        .collect();
+    let table: BTreeSet<String> = KERNELS.iter().map(|kernel| kernel.name.to_owned()).collect();
+    assert_eq!(sources, table);
+}
+
+fn check_letterbox(machine: &HostMachine, size: (usize, usize), bounds: BoundingBox, format: InputFormat, seed: u64) {
+    let images: Vec<ImageRgb8> = (0..2).map(|i| noise_rgb(size.0, size.1, seed + i)).collect();
+    let on_machine = pictures(machine, &images);
+    let plane = 3 * format.width * format.height;
+    let into = Array::new(machine, plane * images.len()).unwrap();
+    let zoom = vision::letterbox(machine, &on_machine, bounds, format, &into).unwrap();
+    let got = into.first(machine, plane * images.len()).unwrap();
+    for (image, got) in images.iter().zip(got.chunks_exact(plane)) {
+        let mut expected = Vec::new();
+        assert_eq!(letterbox::letterbox(image, bounds, format, &mut expected), zoom);
+        assert!(got.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
+    }
+}
+
+fn check_change(machine: &HostMachine, width: usize, height: usize, reach: usize, seed: u64) {
+    let now: Vec<ImageRgb8> = (0..2).map(|i| noise_rgb(width, height, seed + i)).collect();
+    let (then, known) = (noise_rgb(width, height, seed + 9), noise_mask(width, height, seed, 12));
+    let into = Pictures::new(machine, width, height, 2).unwrap();
+    vision::colour_change(
+        machine,
+        &pictures(machine, &now),
+        &pictures(machine, std::slice::from_ref(&then)),
+        &pictures(machine, std::slice::from_ref(&known)),
+        reach,
+        &into,
+    )
+    .unwrap();
+    let mut empty = OpponentImage::default();
+    empty.fill(&then);
+    for (index, now) in now.iter().enumerate() {
+        let (mut picture, mut expected) = (OpponentImage::default(), ImageGrey8::default());
+        picture.fill(now);
+        change::colour_change(&picture, &empty, &known, reach, &mut Vec::new(), &mut expected);
+        assert_eq!(into.get(machine, index).unwrap(), expected);
+    }
+}
+
+fn check_grey_change(machine: &HostMachine, width: usize, height: usize, unit: u16, seed: u64) {
+    let depth = |seed| noise(width, height, seed, |next| if next() % 4 == 0 { 0 } else { next() as u16 });
+    let (now, then): (ImageGrey16, ImageGrey16) = (depth(seed), depth(seed + 1));
+    let into = Pictures::new(machine, width, height, 1).unwrap();
+    let on_machine = [&now, &then].map(|picture| pictures(machine, std::slice::from_ref(picture)));
+    vision::grey_change(machine, &on_machine[0], &on_machine[1], unit, &into).unwrap();
+    let mut expected = ImageGrey8::default();
+    change::grey_change(&now, &then, unit, &mut expected);
+    assert_eq!(into.get(machine, 0).unwrap(), expected);
+}
+
+fn check_components(machine: &HostMachine, masks: &[ImageGrey8]) {
+    let on_machine = pictures(machine, masks);
+    let mut memory = ComponentMemory::new(machine, on_machine.extent()).unwrap();
+    let found = vision::components(machine, &on_machine, 1, &mut memory).unwrap();
+    let expected: Vec<_> =
+        masks.iter().map(|mask| components::components(mask, &mut ComponentScratch::default())).collect();
+    assert_eq!(found, expected);
+}
+
+fn check_nms(machine: &HostMachine, boxes: &[(BoundingBox, Ppm)], max_iou: Ppm) {
+    let kept = vision::non_maximum_suppression(machine, boxes, max_iou).unwrap();
+    assert_eq!(kept, nms::non_maximum_suppression(boxes, max_iou));
+}
+
+const INPUT: InputFormat = InputFormat { width: 40, height: 24, bgr: false, pad: Some(114), mean: 12.5, scale: 0.017 };
+
+/// Boxes of one kind of each kernel's work, at a size where blocks have neighbours and ends.
+fn check_all(machine: &HostMachine) {
+    let all = BoundingBox { left: 0, top: 0, right: 99, bottom: 99 };
+    check_letterbox(machine, (67, 41), all, INPUT, 1);
+    check_letterbox(machine, (67, 41), all, InputFormat { bgr: true, pad: None, ..INPUT }, 2);
+    check_change(machine, 67, 41, 3, 3);
+    check_change(machine, 40, 20, 16, 4);
+    check_grey_change(machine, 67, 41, 30, 5);
+    let masks: Vec<ImageGrey8> = [1, 5, 8, 16].map(|of_16| noise_mask(131, 67, of_16, of_16)).into();
+    check_components(machine, &masks);
+    check_nms(machine, &some_boxes(300, 7), 300_000);
+}
+
+fn some_boxes(count: usize, seed: u64) -> Vec<(BoundingBox, Ppm)> {
+    noise(count, 1, seed, |next| {
+        let mut side = |most: u64| (next() % most) as u16;
+        let [left, top, width, height] = [side(200), side(150), side(60), side(60)];
+        // Equal scores, empty boxes.
+        (left, top, width, height, side(40))
+    })
+    .pixels()
+    .iter()
+    .map(|&(left, top, width, height, score)| {
+        (BoundingBox { left, top, right: left + width, bottom: top + height }, Ppm::from(score))
+    })
+    .collect()
+}
+
+#[test]
+fn every_kernel_gives_what_rust_gives_in_every_order_of_threads() {
+    for machine in HostMachine::all() {
+        check_all(&machine);
+    }
+}
+
+#[test]
+fn no_kernel_reads_or_writes_outside_its_memory() {
+    check_all(&HostMachine::new(Build::Sanitized, Order::Random(3)));
+}
+
+#[test]
+fn more_components_than_there_was_room_for_are_all_found() {
+    // Single pixels with a gap between any two: 64 * 40 of them.
+    let pixels = (0..128 * 80).map(|i| u8::from(i % 128 % 2 == 0 && i / 128 % 2 == 0)).collect();
+    let mask = ImageGrey8::from_pixels(128, 80, pixels).unwrap();
+    check_components(&HostMachine::new(Build::Plain, Order::Forward), &[mask]);
+}
+
+#[test]
+fn components_that_wind_are_one() {
+    // A spiral: its pixels touch only their neighbours along it.
+    let (width, height) = (97, 70);
+    let mut mask = ImageGrey8::new(width, height);
+    let (mut left, mut top, mut right, mut bottom) = (0, 0, width - 1, height - 1);
+    while left + 3 < right && top + 3 < bottom {
+        (left..=right).for_each(|x| mask.row_mut(top)[x] = 1);
+        (top..=bottom).for_each(|y| mask.row_mut(y)[right] = 1);
+        (left..=right).for_each(|x| mask.row_mut(bottom)[x] = 1);
+        (top + 2..=bottom).for_each(|y| mask.row_mut(y)[left] = 1);
+        mask.row_mut(top + 2)[left + 1] = 1;
+        (left, top, right, bottom) = (left + 2, top + 2, right - 2, bottom - 2);
+    }
+    for machine in HostMachine::all() {
+        check_components(&machine, std::slice::from_ref(&mask));
+    }
+}
+
+#[test]
+fn what_was_recorded_runs_again_on_what_is_then_in_memory() {
+    let machine = HostMachine::new(Build::Plain, Order::Forward);
+    let (first, second) = (noise_rgb(33, 17, 1), noise_rgb(33, 17, 2));
+    let on_machine = pictures(&machine, std::slice::from_ref(&first));
+    let into = Array::new(&machine, 3 * INPUT.width * INPUT.height).unwrap();
+    let graph = machine
+        .record(&mut || vision::letterbox(&machine, &on_machine, first.bounds(), INPUT, &into).map(|_| ()))
+        .unwrap();
+    on_machine.put(&machine, 0, &second).unwrap();
+    machine.replay(&graph).unwrap();
+    let mut expected = Vec::new();
+    letterbox::letterbox(&second, second.bounds(), INPUT, &mut expected);
+    assert_eq!(into.first(&machine, expected.len()).unwrap(), expected);
+}
+
+/// Runs one property on one machine: starting one for each case would take longer than the case.
+fn on_host(order: Order, cases: u32, mut case: impl FnMut(&HostMachine, &mut proptest::test_runner::TestRunner)) {
+    let machine = HostMachine::new(Build::Plain, order);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
+    case(&machine, &mut runner);
+}
+
+#[test]
+fn letterboxes_of_any_size_are_those_of_rust() {
+    let sizes = (1_usize..70, 1_usize..40, 1_usize..50, 1_usize..30, any::<[bool; 2]>(), any::<u64>());
+    on_host(Order::Random(1), 60, |machine, runner| {
+        let case = |(width, height, to_width, to_height, [bgr, padded], seed): (_, _, _, _, [bool; 2], _)| {
+            let format = InputFormat {
+                width: to_width,
+                height: to_height,
+                bgr,
+                pad: padded.then_some(7),
+                mean: 3.0,
+                scale: 0.3,
+            };
+            let bounds =
+                BoundingBox { left: width as u16 / 3, top: height as u16 / 4, right: width as u16, bottom: 60 };
+            check_letterbox(machine, (width, height), bounds, format, seed);
+            Ok(())
+        };
+        runner.run(&sizes, case).unwrap();
+    });
+}
+
+#[test]
+fn changes_of_any_size_are_those_of_rust() {
+    on_host(Order::Reverse, 60, |machine, runner| {
+        let sizes = (1_usize..70, 1_usize..30, 0_usize..=16, 1_u16..90, any::<u64>());
+        let case = |(width, height, reach, unit, seed)| {
+            check_change(machine, width, height, reach, seed);
+            check_grey_change(machine, width, height, unit, seed);
+            Ok(())
+        };
+        runner.run(&sizes, case).unwrap();
+    });
+}
+
+#[test]
+fn components_of_any_mask_are_those_of_rust() {
+    on_host(Order::Random(2), 150, |machine, runner| {
+        let sizes = (0_usize..80, 0_usize..30, 0_u64..17, any::<u64>());
+        let case = |(width, height, of_16, seed)| {
+            check_components(machine, &[noise_mask(width, height, seed, of_16), noise_mask(width, height, !seed, 7)]);
+            Ok(())
+        };
+        runner.run(&sizes, case).unwrap();
+    });
+}
+
+#[test]
+fn boxes_of_any_number_are_suppressed_as_by_rust() {
+    on_host(Order::Reverse, 100, |machine, runner| {
+        let case = |(count, max_iou, seed)| {
+            check_nms(machine, &some_boxes(count, seed), max_iou);
+            Ok(())
+        };
+        runner.run(&(0_usize..150, 0_u32..PPM, any::<u64>()), case).unwrap();
+    });
+}
