@@ -12,9 +12,11 @@ use larder_kernels::{
     components::{self, ComponentScratch},
     cuda::{
         Array, Machine,
+        matching::{self, Compared, Descriptors, Found},
         table::KERNELS,
         vision::{self, ComponentMemory, Pictures},
     },
+    features::{BinaryDescriptor, FloatDescriptors},
     letterbox::{self, InputFormat},
     nms,
     opponent::OpponentImage,
@@ -129,6 +131,77 @@ fn check_nms(machine: &HostMachine, boxes: &[(BoundingBox, Ppm)], max_iou: Ppm) 
     assert_eq!(kept, nms::non_maximum_suppression(boxes, max_iou));
 }
 
+/// All trains by distance, then index; those at no distance left out.
+fn by_distance<D: Copy + PartialOrd>(trains: usize, distance: impl Fn(usize) -> Option<D>) -> Vec<(D, u32)> {
+    let mut all: Vec<(D, u32)> = (0..trains).filter_map(|train| Some((distance(train)?, train as u32))).collect();
+    all.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    all
+}
+
+/// Nearest two and matches against plain loops over `distance(query, train)`.
+fn check_matching<T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
+    machine: &HostMachine,
+    [queries, trains]: [&Descriptors<HostMachine, T>; 2],
+    counts: [usize; 2],
+    distance: impl Fn(usize, usize) -> Option<T::Distance>,
+    is_clear: impl Fn(T::Distance, T::Distance, f32) -> bool,
+) {
+    let forward: Vec<_> = (0..counts[0]).map(|query| by_distance(counts[1], |train| distance(query, train))).collect();
+    let back: Vec<_> = (0..counts[1]).map(|train| by_distance(counts[0], |query| distance(query, train))).collect();
+    let found = |query: usize, &(distance, train): &(T::Distance, u32)| Found { query: query as u32, train, distance };
+    let expected: Vec<[Option<Found<T::Distance>>; 2]> = forward
+        .iter()
+        .enumerate()
+        .map(|(query, all)| [0, 1].map(|rank| all.get(rank).map(|near| found(query, near))))
+        .collect();
+    assert_eq!(matching::nearest_two(machine, queries, trains).unwrap(), expected);
+    for (ratio, cross_check) in [(None, false), (Some(0.8), false), (None, true), (Some(0.95), true)] {
+        let holds = |query: usize, all: &Vec<(T::Distance, u32)>| {
+            let best = all.first()?;
+            let clear = ratio.is_none_or(|ratio| all.get(1).is_some_and(|second| is_clear(best.0, second.0, ratio)));
+            let mutual = !cross_check || back[best.1 as usize].first()?.1 == query as u32;
+            (clear && mutual).then(|| found(query, best))
+        };
+        let expected: Vec<_> = forward.iter().enumerate().filter_map(|(query, all)| holds(query, all)).collect();
+        assert_eq!(matching::matches(machine, queries, trains, ratio, cross_check).unwrap(), expected);
+    }
+}
+
+fn check_hamming(machine: &HostMachine, queries: usize, trains: usize, seed: u64) {
+    // Few bits, so that there are ties.
+    let some = |count, seed| -> Vec<BinaryDescriptor> {
+        let words = noise(count, 8, seed, |next| next() & next() & next() & 0x8000_0000_0010_0401);
+        words.pixels().as_chunks().0.to_vec()
+    };
+    let (queries, trains) = (some(queries, seed), some(trains, seed + 1));
+    let on_machine = [&queries, &trains].map(|all| Descriptors::binary(machine, all).unwrap());
+    let distance = |query: usize, train: usize| {
+        Some(queries[query].iter().zip(trains[train]).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>())
+    };
+    let is_clear = |best: u32, second: u32, ratio: f32| (best as f32) < ratio * second as f32;
+    check_matching(machine, on_machine.each_ref(), [queries.len(), trains.len()], distance, is_clear);
+}
+
+fn check_l2(machine: &HostMachine, queries: usize, trains: usize, components: usize, seed: u64) {
+    let some = |count, seed| {
+        let values = noise(count, components, seed, |next| match next() % 2000 {
+            0 => f32::NAN,
+            1 => f32::INFINITY,
+            other => (other % 16) as f32 / 16.0,
+        });
+        FloatDescriptors::from_values(components, values.pixels().to_vec()).unwrap()
+    };
+    let (queries, trains) = (some(queries, seed), some(trains, seed + 1));
+    let on_machine = [&queries, &trains].map(|all| Descriptors::float(machine, all).unwrap());
+    let distance = |query: usize, train: usize| {
+        let pairs = queries.get(query).iter().zip(trains.get(train));
+        let sum = pairs.fold(0.0_f32, |sum, (a, b)| sum + (b - a) * (b - a));
+        sum.is_finite().then_some(sum)
+    };
+    let is_clear = |best: f32, second: f32, ratio: f32| best < ratio * ratio * second;
+    check_matching(machine, on_machine.each_ref(), [queries.len(), trains.len()], distance, is_clear);
+}
+
 const INPUT: InputFormat = InputFormat { width: 40, height: 24, bgr: false, pad: Some(114), mean: 12.5, scale: 0.017 };
 
 /// Boxes of one kind of each kernel's work, at a size where blocks have neighbours and ends.
@@ -142,6 +215,9 @@ fn check_all(machine: &HostMachine) {
     let masks: Vec<ImageGrey8> = [1, 5, 8, 16].map(|of_16| noise_mask(131, 67, of_16, of_16)).into();
     check_components(machine, &masks);
     check_nms(machine, &some_boxes(300, 7), 300_000);
+    check_hamming(machine, 37, 150, 1);
+    check_l2(machine, 37, 150, 64, 1);
+    check_l2(machine, 9, 70, 128, 2);
 }
 
 fn some_boxes(count: usize, seed: u64) -> Vec<(BoundingBox, Ppm)> {
@@ -276,5 +352,17 @@ fn boxes_of_any_number_are_suppressed_as_by_rust() {
             Ok(())
         };
         runner.run(&(0_usize..150, 0_u32..PPM, any::<u64>()), case).unwrap();
+    });
+}
+
+#[test]
+fn descriptors_of_any_number_find_the_nearest_two_and_their_matches() {
+    on_host(Order::Random(5), 60, |machine, runner| {
+        let case = |(queries, trains, components, seed)| {
+            check_hamming(machine, queries, trains, seed);
+            check_l2(machine, queries, trains, components, seed);
+            Ok(())
+        };
+        runner.run(&(0_usize..20, 0_usize..140, 1_usize..9, 0_u64..1 << 60), case).unwrap();
     });
 }

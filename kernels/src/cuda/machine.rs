@@ -108,6 +108,7 @@ impl<M: Machine, T> From<&Array<M, T>> for Argument {
 pub struct Launch {
     kernel: &'static Kernel,
     grid: [u32; 3],
+    shared: usize,
     arguments: Vec<Argument>,
 }
 
@@ -120,6 +121,11 @@ impl Launch {
     /// Blocks along each axis.
     pub fn grid(&self) -> [u32; 3] {
         self.grid
+    }
+
+    /// Bytes of shared memory beside what the kernel declares.
+    pub fn shared(&self) -> usize {
+        self.shared
     }
 
     /// What the kernel is given.
@@ -135,10 +141,21 @@ pub(super) fn launch<M: Machine>(
     extent: [usize; 3],
     arguments: &[Argument],
 ) -> Result<(), M::Error> {
+    launch_sharing(machine, kernel, extent, 0, arguments)
+}
+
+/// The same, with `shared` bytes of shared memory beside what the kernel declares.
+pub(super) fn launch_sharing<M: Machine>(
+    machine: &M,
+    kernel: &'static Kernel,
+    extent: [usize; 3],
+    shared: usize,
+    arguments: &[Argument],
+) -> Result<(), M::Error> {
     if extent.contains(&0) {
         return Ok(());
     }
-    machine.run(&Launch { kernel, grid: kernel.grid(extent), arguments: arguments.to_vec() })
+    machine.run(&Launch { kernel, grid: kernel.grid(extent), shared, arguments: arguments.to_vec() })
 }
 
 /// Values that are their bytes: without padding, and of which every pattern of bits is one.

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod compile;
 mod library;
 mod machine;
+pub mod matching;
 mod source;
 pub mod table;
 pub mod vision;

@@ -42,6 +42,10 @@ impl Kernel {
 /// Marks that `count_marks` and `number_marks` look at together (`NUMBER_PART`).
 pub(super) const NUMBER_PART: usize = 1024;
 
+/// Queries that a block looks for (`MATCH_WARPS`), and descriptors that it holds at once (`MATCH_TILE`).
+pub(super) const MATCH_WARPS: usize = 8;
+pub(super) const MATCH_TILE: usize = 64;
+
 /// The farthest that `colour_change` looks for a colour (`CHANGE_REACH`).
 pub const MAX_REACH: usize = 16;
 
@@ -68,5 +72,8 @@ kernels! {
     NMS_RANK = Kernel::over_items("nms_rank");
     NMS_OVERLAPS = Kernel::over_pixels("nms_overlaps");
     NMS_KEEP = Kernel::one_block("nms_keep");
-    HAMMING_NEAREST = Kernel::over_parts("hamming_nearest", 8);
+    HAMMING_NEAREST = Kernel::over_parts("hamming_nearest", MATCH_WARPS as u32);
+    L2_NEAREST = Kernel::over_parts("l2_nearest", MATCH_WARPS as u32);
+    MATCH_MARK = Kernel::over_items("match_mark");
+    MATCH_GATHER = Kernel::over_items("match_gather");
 }

@@ -92,7 +92,7 @@ impl Machine for HostMachine {
             kernel: kernel.name,
             grid: launch.grid(),
             block: kernel.block,
-            shared: 0,
+            shared: launch.shared() as u32,
             order: self.order,
             arguments: &arguments,
         })
