@@ -37,7 +37,38 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let sanitizer = ["-O1", "-g", "-fsanitize=address", "-fsanitize-sections=simt_shared", "-fno-omit-frame-pointer"];
     compile(&here.join("shim"), &out, "plain", &["-O2"])?;
-    compile(&here.join("shim"), &out, "sanitized", &sanitizer)
+    compile(&here.join("shim"), &out, "sanitized", &sanitizer)?;
+    fake_drivers(&here.join("shim/fake_driver.c"), &out)
+}
+
+/// Drivers in folders by the name of what is wrong with them.
+fn fake_drivers(source: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let folder = out.join("drivers");
+    println!("cargo::rustc-env=LARDER_FAKE_DRIVERS={}", folder.display());
+    let kinds = [
+        ("old", "-DVERSION=12020 -DINIT=0 -DCOUNT=1"),
+        ("mismatched", "-DVERSION=13000 -DINIT=803 -DCOUNT=1"),
+        ("without_device", "-DVERSION=13000 -DINIT=100 -DCOUNT=0"),
+        ("empty", "-DVERSION=13000 -DINIT=0 -DCOUNT=0"),
+        ("incomplete", "-DVERSION=13000 -DINIT=0 -DCOUNT=1 -DINCOMPLETE"),
+        ("working", "-DVERSION=13000 -DINIT=0 -DCOUNT=2"),
+    ];
+    let compiler = cc::Build::new().opt_level(0).warnings(false).get_compiler();
+    for (name, flags) in kinds {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder)?;
+        let status = Command::new(compiler.path())
+            .args(["-shared", "-fPIC"])
+            .args(flags.split(' '))
+            .arg(source)
+            .arg("-o")
+            .arg(folder.join("libcuda.so.1"))
+            .status()?;
+        if !status.success() {
+            return Err(format!("{} could not compile a driver", compiler.path().display()).into());
+        }
+    }
+    Ok(())
 }
 
 /// What stands between `__global__ void`, launch bounds left out, and the parameters.

@@ -28,7 +28,7 @@ fn nvrtc() -> Option<Nvrtc> {
     let script = "import nvidia.cu13; print(list(nvidia.cu13.__path__)[0])";
     let output = Command::new(python).args(["-c", script]).output().unwrap();
     let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("lib");
-    Some(Nvrtc::load(Some(&folder)).unwrap())
+    Some(Nvrtc::load(Some(&folder), 13).unwrap())
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_source_that_is_wrong_is_an_error_with_the_compilers_words() {
 
 #[test]
 fn a_missing_nvrtc_is_an_error_that_names_it() {
-    let error = Nvrtc::load(Some(&PathBuf::from("/there/is/no/such/folder"))).unwrap_err();
+    let error = Nvrtc::load(Some(&PathBuf::from("/there/is/no/such/folder")), 13).unwrap_err();
     assert!(error.to_string().starts_with("libnvrtc.so.13 does not load: "), "{error}");
 }
 

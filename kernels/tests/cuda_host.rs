@@ -11,8 +11,9 @@ use larder_kernels::{
     ImageGrey8, ImageGrey16, ImageRgb8, Plane, change,
     components::{self, ComponentScratch},
     cuda::{
-        Array, Machine,
-        matching::{self, Compared, Descriptors, Found},
+        Array, Gpu, Machine,
+        cache::NoStore,
+        matching::{self, Compared, Descriptors, Found, NearestTwo},
         table::KERNELS,
         vision::{self, ComponentMemory, Pictures},
     },
@@ -69,7 +70,7 @@ fn the_table_and_the_sources_name_the_same_kernels() {
     assert_eq!(sources, table);
 }
 
-fn check_letterbox(machine: &HostMachine, size: (usize, usize), bounds: BoundingBox, format: InputFormat, seed: u64) {
+fn check_letterbox(machine: &impl Machine, size: (usize, usize), bounds: BoundingBox, format: InputFormat, seed: u64) {
     let images: Vec<ImageRgb8> = (0..2).map(|i| noise_rgb(size.0, size.1, seed + i)).collect();
     let on_machine = pictures(machine, &images);
     let plane = 3 * format.width * format.height;
@@ -83,7 +84,7 @@ fn check_letterbox(machine: &HostMachine, size: (usize, usize), bounds: Bounding
     }
 }
 
-fn check_change(machine: &HostMachine, width: usize, height: usize, reach: usize, seed: u64) {
+fn check_change(machine: &impl Machine, width: usize, height: usize, reach: usize, seed: u64) {
     let now: Vec<ImageRgb8> = (0..2).map(|i| noise_rgb(width, height, seed + i)).collect();
     let (then, known) = (noise_rgb(width, height, seed + 9), noise_mask(width, height, seed, 12));
     let into = Pictures::new(machine, width, height, 2).unwrap();
@@ -106,7 +107,7 @@ fn check_change(machine: &HostMachine, width: usize, height: usize, reach: usize
     }
 }
 
-fn check_grey_change(machine: &HostMachine, width: usize, height: usize, unit: u16, seed: u64) {
+fn check_grey_change(machine: &impl Machine, width: usize, height: usize, unit: u16, seed: u64) {
     let depth = |seed| noise(width, height, seed, |next| if next() % 4 == 0 { 0 } else { next() as u16 });
     let (now, then): (ImageGrey16, ImageGrey16) = (depth(seed), depth(seed + 1));
     let into = Pictures::new(machine, width, height, 1).unwrap();
@@ -117,7 +118,7 @@ fn check_grey_change(machine: &HostMachine, width: usize, height: usize, unit: u
     assert_eq!(into.get(machine, 0).unwrap(), expected);
 }
 
-fn check_components(machine: &HostMachine, masks: &[ImageGrey8]) {
+fn check_components(machine: &impl Machine, masks: &[ImageGrey8]) {
     let on_machine = pictures(machine, masks);
     let mut memory = ComponentMemory::new(machine, on_machine.extent()).unwrap();
     let found = vision::components(machine, &on_machine, 1, &mut memory).unwrap();
@@ -126,7 +127,7 @@ fn check_components(machine: &HostMachine, masks: &[ImageGrey8]) {
     assert_eq!(found, expected);
 }
 
-fn check_nms(machine: &HostMachine, boxes: &[(BoundingBox, Ppm)], max_iou: Ppm) {
+fn check_nms(machine: &impl Machine, boxes: &[(BoundingBox, Ppm)], max_iou: Ppm) {
     let kept = vision::non_maximum_suppression(machine, boxes, max_iou).unwrap();
     assert_eq!(kept, nms::non_maximum_suppression(boxes, max_iou));
 }
@@ -139,9 +140,9 @@ fn by_distance<D: Copy + PartialOrd>(trains: usize, distance: impl Fn(usize) -> 
 }
 
 /// Nearest two and matches against plain loops over `distance(query, train)`.
-fn check_matching<T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
-    machine: &HostMachine,
-    [queries, trains]: [&Descriptors<HostMachine, T>; 2],
+fn check_matching<M: Machine, T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
+    machine: &M,
+    [queries, trains]: [&Descriptors<M, T>; 2],
     counts: [usize; 2],
     distance: impl Fn(usize, usize) -> Option<T::Distance>,
     is_clear: impl Fn(T::Distance, T::Distance, f32) -> bool,
@@ -149,7 +150,7 @@ fn check_matching<T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
     let forward: Vec<_> = (0..counts[0]).map(|query| by_distance(counts[1], |train| distance(query, train))).collect();
     let back: Vec<_> = (0..counts[1]).map(|train| by_distance(counts[0], |query| distance(query, train))).collect();
     let found = |query: usize, &(distance, train): &(T::Distance, u32)| Found { query: query as u32, train, distance };
-    let expected: Vec<[Option<Found<T::Distance>>; 2]> = forward
+    let expected: Vec<NearestTwo<T::Distance>> = forward
         .iter()
         .enumerate()
         .map(|(query, all)| [0, 1].map(|rank| all.get(rank).map(|near| found(query, near))))
@@ -167,7 +168,7 @@ fn check_matching<T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
     }
 }
 
-fn check_hamming(machine: &HostMachine, queries: usize, trains: usize, seed: u64) {
+fn check_hamming(machine: &impl Machine, queries: usize, trains: usize, seed: u64) {
     // Few bits, so that there are ties.
     let some = |count, seed| -> Vec<BinaryDescriptor> {
         let words = noise(count, 8, seed, |next| next() & next() & next() & 0x8000_0000_0010_0401);
@@ -182,7 +183,7 @@ fn check_hamming(machine: &HostMachine, queries: usize, trains: usize, seed: u64
     check_matching(machine, on_machine.each_ref(), [queries.len(), trains.len()], distance, is_clear);
 }
 
-fn check_l2(machine: &HostMachine, queries: usize, trains: usize, components: usize, seed: u64) {
+fn check_l2(machine: &impl Machine, queries: usize, trains: usize, components: usize, seed: u64) {
     let some = |count, seed| {
         let values = noise(count, components, seed, |next| match next() % 2000 {
             0 => f32::NAN,
@@ -205,7 +206,7 @@ fn check_l2(machine: &HostMachine, queries: usize, trains: usize, components: us
 const INPUT: InputFormat = InputFormat { width: 40, height: 24, bgr: false, pad: Some(114), mean: 12.5, scale: 0.017 };
 
 /// Boxes of one kind of each kernel's work, at a size where blocks have neighbours and ends.
-fn check_all(machine: &HostMachine) {
+fn check_all(machine: &impl Machine) {
     let all = BoundingBox { left: 0, top: 0, right: 99, bottom: 99 };
     check_letterbox(machine, (67, 41), all, INPUT, 1);
     check_letterbox(machine, (67, 41), all, InputFormat { bgr: true, pad: None, ..INPUT }, 2);
@@ -239,6 +240,14 @@ fn some_boxes(count: usize, seed: u64) -> Vec<(BoundingBox, Ppm)> {
 fn every_kernel_gives_what_rust_gives_in_every_order_of_threads() {
     for machine in HostMachine::all() {
         check_all(&machine);
+    }
+}
+
+#[test]
+fn every_kernel_gives_what_rust_gives_on_a_gpu() {
+    match Gpu::open(0, None, &NoStore) {
+        Ok((gpu, _)) => check_all(&gpu),
+        Err(error) => eprintln!("skipped: {error}"),
     }
 }
 

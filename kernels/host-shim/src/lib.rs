@@ -11,6 +11,7 @@
 
 use std::{
     io::{self, BufReader, BufWriter, Read as _, Write as _},
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -81,6 +82,12 @@ pub enum HostError {
     /// The program could not be started or spoken to.
     #[error("the kernels' program: {0}")]
     Io(#[from] io::Error),
+}
+
+/// A folder with an NVIDIA driver that is not one, by what is wrong with it: `old`, `mismatched`, `without_device`, `empty`,
+/// `incomplete`; or nothing, `working`.
+pub fn fake_driver(kind: &str) -> PathBuf {
+    Path::new(env!("LARDER_FAKE_DRIVERS")).join(kind)
 }
 
 /// The program that runs kernels, and the memory that it holds.

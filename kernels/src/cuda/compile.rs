@@ -102,14 +102,18 @@ pub struct Nvrtc {
 }
 
 impl Nvrtc {
-    /// Loads NVRTC 13 or 12 from `folder`, or else from where the system looks for libraries.
+    /// Loads NVRTC 13 or 12, at most `newest`, from `folder`, or else from where the system looks for libraries.
     ///
     /// # Errors
     /// [`CompileError::Library`] where it is not there.
-    pub fn load(folder: Option<&Path>) -> Result<Self, CompileError> {
-        // What NVRTC itself loads by name, and would not find in a folder of our choice.
-        let builtins = load(folder, &["libnvrtc-builtins.so.13.0"]).ok().map(|(library, _)| library);
-        let (library, path) = load(folder, &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"])?;
+    pub fn load(folder: Option<&Path>, newest: i32) -> Result<Self, CompileError> {
+        // Each with what it loads itself by name, and would not find in a folder of our choice.
+        let versions =
+            [(13, "libnvrtc.so.13", "libnvrtc-builtins.so.13.0"), (12, "libnvrtc.so.12", "libnvrtc-builtins.so.12.8")];
+        let usable = || versions.iter().filter(|(major, ..)| *major <= newest);
+        let builtins = usable().find_map(|(_, _, name)| Some(load(folder, &[name]).ok()?.0));
+        let names: Vec<&str> = usable().map(|(_, name, _)| *name).collect();
+        let (library, path) = load(folder, &names)?;
         // SAFETY: the types are those of nvrtc.h, the same in CUDA 12 and 13; the library is kept.
         let (version, mut nvrtc) = unsafe {
             let version: Version = function(&library, &path, "nvrtcVersion")?;

@@ -1,9 +1,6 @@
 //! Shared libraries that may or may not be there, loaded when the program runs.
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use libloading::Library;
 
@@ -33,7 +30,8 @@ pub(super) fn load(folder: Option<&Path>, names: &[&str]) -> Result<(Library, St
     let mut reasons = Vec::new();
     for name in names {
         let path = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
-        match open(path.as_os_str()) {
+        // SAFETY: only libraries of the CUDA toolkit and driver are loaded, whose initialisers do nothing that could go wrong.
+        match unsafe { Library::new(&path) } {
             Ok(library) => return Ok((library, path.display().to_string())),
             Err(reason) => reasons.push(reason.to_string()),
         }
@@ -42,21 +40,6 @@ pub(super) fn load(folder: Option<&Path>, names: &[&str]) -> Result<(Library, St
         name: names.first().copied().unwrap_or_default().to_owned(),
         reason: reasons.join("; "),
     })
-}
-
-fn open(path: &OsStr) -> Result<Library, libloading::Error> {
-    // SAFETY: only libraries of the CUDA toolkit and driver are opened, whose initialisers do nothing that could go wrong here.
-    #[cfg(unix)]
-    return unsafe {
-        libloading::os::unix::Library::open(
-            Some(path),
-            libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_GLOBAL,
-        )
-    }
-    .map(Library::from);
-    // SAFETY: as above.
-    #[cfg(not(unix))]
-    return unsafe { Library::new(path) };
 }
 
 /// A function of a library, as a pointer of the type `F`.

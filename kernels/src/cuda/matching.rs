@@ -19,6 +19,9 @@ pub struct Found<D> {
     pub distance: D,
 }
 
+/// The nearest train and the next, as many as there are.
+pub type NearestTwo<D> = [Option<Found<D>>; 2];
+
 /// The most components of a float descriptor: more do not fit in shared memory.
 pub const MAX_COMPONENTS: usize = 128;
 
@@ -150,7 +153,7 @@ pub fn nearest_two<M: Machine, T: Compared>(
     machine: &M,
     queries: &Descriptors<M, T>,
     trains: &Descriptors<M, T>,
-) -> Result<Vec<[Option<Found<T::Distance>>; 2]>, M::Error> {
+) -> Result<Vec<NearestTwo<T::Distance>>, M::Error> {
     let nearest = Array::new(machine, queries.count)?;
     T::nearest(machine, queries, trains, &nearest)?;
     let keys = nearest.first(machine, queries.count)?;

@@ -5,6 +5,8 @@
 
 pub mod cache;
 pub mod compile;
+pub mod driver;
+mod gpu;
 mod library;
 mod machine;
 pub mod matching;
@@ -12,6 +14,7 @@ mod source;
 pub mod table;
 pub mod vision;
 
+pub use gpu::{Gpu, GpuError, GpuMemory, Opened};
 pub use library::LibraryError;
 pub use machine::{Argument, Array, Launch, Machine, Memory, Plain};
 pub use source::SOURCE;
