@@ -15,6 +15,7 @@ pub mod decode;
 pub mod describe;
 pub mod features;
 mod image;
+pub mod kaze;
 pub mod letterbox;
 pub mod lighting;
 pub mod median;
@@ -25,5 +26,6 @@ pub mod onnx;
 pub mod opponent;
 pub mod propose;
 pub mod resize;
+pub mod simd;
 
 pub use image::{ImageGrey8, ImageGrey16, ImageRgb8, Plane};

@@ -66,6 +66,11 @@ impl FloatDescriptors {
         &self.values
     }
 
+    /// The values themselves, to use their buffer again.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// The descriptor of that index.
     ///
     /// # Panics

@@ -1,0 +1,234 @@
+//! A-KAZE: each octave of the scale space has half the size of the one before; binary descriptors.
+
+use crate::{
+    ImageGrey8, Plane,
+    features::{BinaryFeatures, Keypoint},
+};
+
+use super::{
+    CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, MAX_OCTAVE_LAYERS, MAX_OCTAVES, SLOPE_SIGMA,
+    diffusion::{Conductivity, contrast_factor, diffuse},
+    diffusion_time,
+    extrema::{Extremum, local_maxima, refine_2d, suppress},
+    fed::step_times,
+    filter::{halve, smooth, unit_brightness},
+    hessian::{determinant, slopes},
+    mldb,
+    msurf::Frame,
+    orientation::{Disc, orientation},
+    rows::by_items,
+    sigma,
+};
+
+/// What A-KAZE looks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AkazeParams {
+    /// Whether descriptors keep the picture's axes: faster, where nothing turns.
+    pub upright: bool,
+    /// The determinant of the Hessian from which a point is one; brightness goes from 0 to 1.
+    pub threshold: f32,
+    /// Octaves of the scale space, at most 8; fewer in a small picture.
+    pub n_octaves: usize,
+    /// Levels of an octave, at most 16.
+    pub n_octave_layers: usize,
+    /// What conducts.
+    pub diffusivity: Diffusivity,
+    /// The most points; the strongest are kept.
+    pub max_points: usize,
+}
+
+impl Default for AkazeParams {
+    fn default() -> Self {
+        Self {
+            upright: false,
+            threshold: 0.001,
+            n_octaves: 4,
+            n_octave_layers: 4,
+            diffusivity: Diffusivity::PmG2,
+            max_points: usize::MAX,
+        }
+    }
+}
+
+/// By how much wider than the blur slopes are taken (`derivative_factor`).
+const SLOPE_FACTOR: f64 = 1.5;
+/// The contrast factor shrinks so from octave to octave.
+const CONTRAST_FALL: f32 = 0.75;
+/// An octave with fewer pixels along a side is left out, but for the first.
+const MIN_WIDTH: usize = 80;
+const MIN_HEIGHT: usize = 40;
+
+/// One level of the scale space, before any picture.
+#[derive(Clone, Debug)]
+struct Level {
+    octave: usize,
+    sigma: f64,
+    /// Pixels of the level over which slopes are taken.
+    scale: usize,
+    /// Pixels of the level that a description reaches beyond its point.
+    border: usize,
+    /// The steps of diffusion from the level before.
+    steps: Vec<f32>,
+}
+
+impl Level {
+    /// Pixels of the picture, along a side, for one of the level.
+    fn ratio(&self) -> f32 {
+        (1_u32 << self.octave) as f32
+    }
+
+    /// What is described has this radius, in pixels of the picture.
+    fn radius(&self) -> f32 {
+        (self.sigma * SLOPE_FACTOR) as f32
+    }
+
+    /// The place in the picture of one in the level, whose pixels are means of the picture's.
+    fn place(&self, x: f32, y: f32) -> (f32, f32) {
+        let (ratio, shift) = (self.ratio(), 0.5 * (self.ratio() - 1.0));
+        (x * ratio + shift, y * ratio + shift)
+    }
+}
+
+/// A-KAZE with its parameters. Share one between threads.
+#[derive(Clone, Debug)]
+pub struct Akaze {
+    params: AkazeParams,
+    threads: usize,
+    levels: Vec<Level>,
+    disc: Disc,
+}
+
+/// Buffers reused from picture to picture; hold nothing that changes a result.
+#[derive(Clone, Debug, Default)]
+pub struct AkazeScratch {
+    smooth: Plane<f32>,
+    half: Plane<f32>,
+    determinant: Plane<f32>,
+    conductivity: Conductivity,
+    /// Brightness and slopes of every level.
+    levels: Vec<[Plane<f32>; 3]>,
+    extrema: Vec<Extremum>,
+}
+
+impl Akaze {
+    /// A-KAZE by `params`, on one thread.
+    pub fn new(params: AkazeParams) -> Self {
+        let params = AkazeParams {
+            n_octaves: params.n_octaves.clamp(1, MAX_OCTAVES),
+            n_octave_layers: params.n_octave_layers.clamp(1, MAX_OCTAVE_LAYERS),
+            ..params
+        };
+        let layers = params.n_octave_layers;
+        let mut before = diffusion_time(FIRST_SIGMA);
+        let levels = (0..params.n_octaves * layers)
+            .map(|level| {
+                let octave = level / layers;
+                let sigma = sigma(octave, level % layers, layers);
+                let time = diffusion_time(sigma) - before;
+                before = diffusion_time(sigma);
+                let scale = (sigma * SLOPE_FACTOR / f64::from(1 << octave)).round() as usize;
+                let border = (std::f64::consts::SQRT_2 * 10.0 * scale as f64).round() as usize + 1;
+                Level { octave, sigma, scale, border, steps: step_times(time) }
+            })
+            .collect();
+        Self { params, threads: 1, levels, disc: Disc::default() }
+    }
+
+    /// The same with the rows of a picture shared out among `threads` of the current thread pool.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads: threads.max(1), ..self }
+    }
+
+    /// Its parameters.
+    pub fn params(&self) -> &AkazeParams {
+        &self.params
+    }
+
+    /// Finds the points of `image` and describes them, the strongest first. A picture of fewer than three rows or columns has
+    /// none.
+    pub fn detect_and_compute(&self, image: &ImageGrey8, scratch: &mut AkazeScratch, features: &mut BinaryFeatures) {
+        features.keypoints.clear();
+        features.descriptors.clear();
+        if image.width() >= 3 && image.height() >= 3 {
+            self.detect(image, scratch);
+            self.describe(scratch, features);
+        }
+    }
+
+    /// Builds the scale space, level by level, and leaves it with its extrema in `scratch`.
+    fn detect(&self, image: &ImageGrey8, scratch: &mut AkazeScratch) {
+        let threads = self.threads;
+        let AkazeScratch { smooth: smoothed, half, determinant: hessian, conductivity, levels, extrema } = scratch;
+        extrema.clear();
+        levels.resize_with(self.levels.len(), Default::default);
+        let octaves = (1..self.params.n_octaves)
+            .take_while(|octave| image.width() >> octave >= MIN_WIDTH && image.height() >> octave >= MIN_HEIGHT)
+            .count()
+            + 1;
+        let mut contrast = 0.0;
+        for (index, level) in self.levels.iter().enumerate().take_while(|(_, level)| level.octave < octaves) {
+            let (before, rest) = levels.split_at_mut(index);
+            let [light, dx, dy] = &mut rest[0];
+            match before.last() {
+                None => {
+                    unit_brightness(image, half);
+                    smooth::<4>(threads, FIRST_SIGMA, half, light);
+                    smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
+                    contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, half);
+                }
+                Some([before, ..]) => {
+                    let halved = level.octave > self.levels[index - 1].octave;
+                    if halved {
+                        halve(threads, before, half);
+                        smooth::<2>(threads, SLOPE_SIGMA, half, smoothed);
+                        contrast *= CONTRAST_FALL;
+                    }
+                    conductivity.fill(threads, smoothed, contrast, self.params.diffusivity);
+                    diffuse(threads, if halved { half } else { before }, conductivity, &level.steps, light);
+                    smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
+                }
+            }
+            slopes(threads, smoothed, level.scale, dx, dy);
+            determinant(threads, dx, dy, level.scale, hessian);
+            local_maxima(hessian, self.params.threshold, level.border, |x, y| {
+                if let Some([right, down]) = refine_2d(hessian, x, y) {
+                    let (response, x, y) = (hessian.row(y)[x], x as f32 + right, y as f32 + down);
+                    extrema.push(Extremum { level: index, x, y, shift: 0.0, response });
+                }
+            });
+        }
+        let radius = |level: usize| self.levels[level].radius();
+        let place = |extremum: &Extremum| self.levels[extremum.level].place(extremum.x, extremum.y);
+        suppress(extrema, self.levels.len(), (image.width(), image.height()), radius, place);
+        extrema.truncate(self.params.max_points);
+    }
+
+    fn describe(&self, scratch: &AkazeScratch, features: &mut BinaryFeatures) {
+        features.keypoints.extend(scratch.extrema.iter().map(|extremum| {
+            let level = &self.levels[extremum.level];
+            let (x, y) = level.place(extremum.x, extremum.y);
+            Keypoint {
+                x,
+                y,
+                size: 2.0 * level.radius(),
+                angle: 0.0,
+                response: extremum.response,
+                octave: level.octave as u8,
+                level: extremum.level as u8,
+            }
+        }));
+        features.descriptors.resize(features.keypoints.len(), Default::default());
+        let mut points: Vec<_> = features.keypoints.iter_mut().zip(&scratch.extrema).collect();
+        by_items(self.threads, &mut points, &mut features.descriptors, 1, |(keypoint, extremum), descriptor| {
+            let Extremum { level, x, y, .. } = **extremum;
+            let [light, dx, dy] = &scratch.levels[level];
+            let step = self.levels[level].scale as f32;
+            if !self.params.upright {
+                keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
+            }
+            let (sine, cosine) = libm::sincosf(keypoint.angle);
+            descriptor[0] = mldb::describe(light, dx, dy, Frame { x, y, step, cosine, sine });
+        });
+    }
+}

@@ -1,0 +1,270 @@
+//! Nonlinear diffusion: how well each place conducts, and the diffusion itself.
+
+use crate::{Plane, simd::vectorised};
+
+use super::rows::{PaddedRow, by_rows};
+
+/// How conductivity falls with the gradient (Alcantarilla 2012, section 2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Diffusivity {
+    /// Perona and Malik's g1: keeps edges of high contrast.
+    PmG1,
+    /// Perona and Malik's g2: keeps wide regions.
+    #[default]
+    PmG2,
+    /// Weickert's: smooths both sides of an edge more than across it.
+    Weickert,
+    /// Charbonnier's.
+    Charbonnier,
+}
+
+/// How well the borders between neighbouring pixels conduct, 0 to 1.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conductivity {
+    /// Between each pixel and the one to its right; unspecified in the last column.
+    right: Plane<f32>,
+    /// Between each pixel and the one below it; unspecified in the last row.
+    below: Plane<f32>,
+}
+
+/// Slopes of a row by Scharr's operator, 32 times as large.
+struct Scharr {
+    sums: PaddedRow,
+    differences: PaddedRow,
+}
+
+impl Scharr {
+    fn new(width: usize) -> Self {
+        Self { sums: PaddedRow::new(width, 1), differences: PaddedRow::new(width, 1) }
+    }
+
+    /// The squared length of the slope at each pixel of row `y`.
+    fn squared(&mut self, smooth: &Plane<f32>, y: usize, out: &mut [f32]) {
+        let height = smooth.height();
+        let (above, row) = (smooth.row(y.saturating_sub(1)), smooth.row(y));
+        let below = smooth.row((y + 1).min(height - 1));
+        scharr_down(above, row, below, self.sums.inner(), self.differences.inner());
+        self.sums.extend();
+        self.differences.extend();
+        let [before, here, after] = self.differences.spread(1);
+        scharr_across(self.sums.moved(-1), self.sums.moved(1), before, here, after, out);
+    }
+}
+
+vectorised! {
+    fn scharr_down(above: &[f32], row: &[f32], below: &[f32], sums: &mut [f32], differences: &mut [f32]) {
+        let width = row.len();
+        let (above, below) = (&above[..width], &below[..width]);
+        let (sums, differences) = (&mut sums[..width], &mut differences[..width]);
+        for x in 0..width {
+            sums[x] = 3.0 * (above[x] + below[x]) + 10.0 * row[x];
+            differences[x] = below[x] - above[x];
+        }
+    }
+}
+
+vectorised! {
+    fn scharr_across(left: &[f32], right: &[f32], before: &[f32], here: &[f32], after: &[f32], out: &mut [f32]) {
+        let width = out.len();
+        let (left, right) = (&left[..width], &right[..width]);
+        let (before, here, after) = (&before[..width], &here[..width], &after[..width]);
+        for x in 0..width {
+            let dx = right[x] - left[x];
+            let dy = 3.0 * (before[x] + after[x]) + 10.0 * here[x];
+            out[x] = dx * dx + dy * dy;
+        }
+    }
+}
+
+impl Conductivity {
+    /// Of a smoothed picture, with the contrast factor that [`contrast_factor`] found in it or in a larger one.
+    pub(super) fn fill(&mut self, threads: usize, smooth: &Plane<f32>, contrast: f32, kind: Diffusivity) {
+        let (width, height) = (smooth.width(), smooth.height());
+        self.right.reshape(width, height);
+        self.below.reshape(width, height);
+        let scale = 1.0 / (contrast * contrast);
+        by_rows(threads, [&mut self.right, &mut self.below], |rows, [right, below]| {
+            let mut scharr = Scharr::new(width);
+            let (mut here, mut next) = (PaddedRow::new(width, 1), PaddedRow::new(width, 1));
+            let mut conduct = |y: usize, into: &mut PaddedRow| {
+                scharr.squared(smooth, y, into.inner());
+                kind.of(scale, into.inner());
+                into.extend();
+            };
+            conduct(rows.start, &mut here);
+            for ((y, right), below) in rows.zip(right.chunks_exact_mut(width)).zip(below.chunks_exact_mut(width)) {
+                conduct((y + 1).min(height - 1), &mut next);
+                halfway(here.moved(0), here.moved(1), right);
+                halfway(here.moved(0), next.moved(0), below);
+                std::mem::swap(&mut here, &mut next);
+            }
+        });
+    }
+}
+
+impl Diffusivity {
+    /// Turns squared slopes, which `scale` makes relative to the contrast factor, into conductivity.
+    fn of(self, scale: f32, values: &mut [f32]) {
+        match self {
+            Self::PmG1 => values.iter_mut().for_each(|value| *value = libm::expf(-(*value * scale))),
+            Self::PmG2 => g2(scale, values),
+            Self::Weickert => values.iter_mut().for_each(|value| *value = weickert(*value * scale)),
+            Self::Charbonnier => charbonnier(scale, values),
+        }
+    }
+}
+
+vectorised! {
+    fn g2(scale: f32, values: &mut [f32]) {
+        values.iter_mut().for_each(|value| *value = 1.0 / (1.0 + *value * scale));
+    }
+}
+
+vectorised! {
+    fn charbonnier(scale: f32, values: &mut [f32]) {
+        values.iter_mut().for_each(|value| *value = 1.0 / (1.0 + *value * scale).sqrt());
+    }
+}
+
+/// With `m` of 8, as in the paper.
+fn weickert(squared: f32) -> f32 {
+    let fourth = (squared * squared) * (squared * squared);
+    if fourth > 0.0 { 1.0 - libm::expf(-3.315 / fourth) } else { 1.0 }
+}
+
+vectorised! {
+    fn halfway(a: &[f32], b: &[f32], out: &mut [f32]) {
+        let width = out.len();
+        let (a, b) = (&a[..width], &b[..width]);
+        for x in 0..width {
+            out[x] = 0.5 * (a[x] + b[x]);
+        }
+    }
+}
+
+/// Bins of the histogram of gradients.
+const CONTRAST_BINS: usize = 300;
+/// The contrast factor of a picture without contrast.
+const NO_CONTRAST: f32 = 0.03;
+
+/// The gradient that this part of all pixels with any gradient stay below: what counts as an edge (Alcantarilla 2012, section
+/// 2.1: the 70 % percentile). `magnitude` is scratch.
+pub(super) fn contrast_factor(threads: usize, smooth: &Plane<f32>, percentile: f64, magnitude: &mut Plane<f32>) -> f32 {
+    let (width, height) = (smooth.width(), smooth.height());
+    magnitude.reshape(width, height);
+    by_rows(threads, [magnitude], |rows, [out]| {
+        let mut scharr = Scharr::new(width);
+        for (y, out) in rows.zip(out.chunks_exact_mut(width)) {
+            scharr.squared(smooth, y, out);
+            square_roots(out);
+        }
+    });
+    let inner = || (1..height.saturating_sub(1)).map(|y| &magnitude.row(y)[1..width.saturating_sub(1).max(1)]);
+    let greatest = inner().flatten().fold(0.0_f32, |most, &value| most.max(value));
+    if greatest <= 0.0 {
+        return NO_CONTRAST;
+    }
+    // Four counters side by side: equal neighbours would wait for each other.
+    let mut bins = vec![[0_u32; 4]; CONTRAST_BINS];
+    let scale = CONTRAST_BINS as f32 / greatest;
+    for row in inner() {
+        for (index, &value) in row.iter().enumerate() {
+            if value > 0.0 {
+                bins[((value * scale) as usize).min(CONTRAST_BINS - 1)][index % 4] += 1;
+            }
+        }
+    }
+    let counts = bins.iter().map(|side| side.iter().map(|&count| u64::from(count)).sum::<u64>());
+    let wanted = (counts.clone().sum::<u64>() as f64 * percentile) as u64;
+    let below = counts
+        .scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        })
+        .take_while(|&sum| sum < wanted)
+        .count();
+    greatest * (below + 1) as f32 / CONTRAST_BINS as f32
+}
+
+vectorised! {
+    fn square_roots(values: &mut [f32]) {
+        values.iter_mut().for_each(|value| *value = value.sqrt());
+    }
+}
+
+/// `from` after a cycle of diffusion by the given steps (see [`super::fed`]).
+///
+/// All steps go over the picture together, each one row behind the step before it, so that what they need stays in the
+/// cache: the picture is read and written once a cycle, not once a step. A thread's part begins and ends as many rows
+/// early and late as there are steps.
+pub(super) fn diffuse(threads: usize, from: &Plane<f32>, by: &Conductivity, steps: &[f32], to: &mut Plane<f32>) {
+    let (width, height) = (from.width(), from.height());
+    to.reshape(width, height);
+    by_rows(threads, [to], |rows, [to]| {
+        if rows.len() == height {
+            to.copy_from_slice(from.pixels());
+            return cycle(width, height, 0, to, by, steps);
+        }
+        let (first, end) = (rows.start.saturating_sub(steps.len()), (rows.end + steps.len()).min(height));
+        let mut wider = from.pixels()[first * width..end * width].to_vec();
+        cycle(width, height, first, &mut wider, by, steps);
+        to.copy_from_slice(&wider[(rows.start - first) * width..(rows.end - first) * width]);
+    });
+}
+
+/// Diffuses the rows from `first` in place. Where they end before the picture does, one row more is wrong after each step.
+fn cycle(width: usize, height: usize, first: usize, rows: &mut [f32], by: &Conductivity, steps: &[f32]) {
+    let count = rows.len() / width;
+    // What flowed down into the row that a step comes to next.
+    let mut inflow = vec![0.0_f32; steps.len() * width];
+    // What flows to the right within a row; nothing does over its ends.
+    let mut across = vec![0.0_f32; width + 1];
+    for turn in 0..count + steps.len().saturating_sub(1) {
+        for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(width)).enumerate() {
+            let Some(y) = turn.checked_sub(lag) else { break };
+            if y >= count {
+                continue;
+            }
+            let (row, after) = rows[y * width..].split_at_mut(width);
+            flow_right(row, by.right.row(first + y), &mut across[1..width]);
+            if y + 1 < count && first + y + 1 < height {
+                step_row(time, row, &after[..width], by.below.row(first + y), &across, inflow);
+            } else {
+                step_last_row(time, row, &across, inflow);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn flow_right(row: &[f32], right: &[f32], across: &mut [f32]) {
+        let borders = across.len();
+        let (here, next, right) = (&row[..borders], &row[1..=borders], &right[..borders]);
+        for x in 0..borders {
+            across[x] = right[x] * (next[x] - here[x]);
+        }
+    }
+}
+
+vectorised! {
+    fn step_row(time: f32, row: &mut [f32], next: &[f32], below: &[f32], across: &[f32], inflow: &mut [f32]) {
+        let width = row.len();
+        let (next, below, inflow) = (&next[..width], &below[..width], &mut inflow[..width]);
+        let (before, behind) = (&across[..width], &across[1..=width]);
+        for x in 0..width {
+            let outflow = below[x] * (next[x] - row[x]);
+            row[x] += time * ((behind[x] - before[x]) + (outflow - inflow[x]));
+            inflow[x] = outflow;
+        }
+    }
+}
+
+vectorised! {
+    fn step_last_row(time: f32, row: &mut [f32], across: &[f32], inflow: &[f32]) {
+        let width = row.len();
+        let (before, behind, inflow) = (&across[..width], &across[1..=width], &inflow[..width]);
+        for x in 0..width {
+            row[x] += time * ((behind[x] - before[x]) + (0.0 - inflow[x]));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Where the determinant of the Hessian is greatest.
+
+use crate::{Plane, simd::vectorised};
+
+/// A place that stands out, in pixels of its level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Extremum {
+    /// The level, over all octaves.
+    pub(super) level: usize,
+    /// Column, to less than a pixel.
+    pub(super) x: f32,
+    /// Row, to less than a pixel.
+    pub(super) y: f32,
+    /// Levels (down to parts of one) above its own; 0 where it is not looked for between levels.
+    pub(super) shift: f32,
+    /// The determinant.
+    pub(super) response: f32,
+}
+
+/// Pixels looked at together.
+const BLOCK: usize = 16;
+
+/// Calls `found` with column and row of each pixel that is above `threshold`, greater than its eight neighbours and at least
+/// `border` (1 or more) pixels from the edges; row by row.
+pub(super) fn local_maxima(plane: &Plane<f32>, threshold: f32, border: usize, mut found: impl FnMut(usize, usize)) {
+    let (width, height) = (plane.width(), plane.height());
+    if width < 2 * border + 1 || height < 2 * border + 1 {
+        return;
+    }
+    let mut blocks = vec![false; width.div_ceil(BLOCK)];
+    for y in border..height - border {
+        let (above, row, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
+        promising(above, row, below, threshold, &mut blocks);
+        for block in (0..blocks.len()).filter(|&block| blocks[block]) {
+            for x in (block * BLOCK).max(border)..((block + 1) * BLOCK).min(width - border) {
+                let value = row[x];
+                let greatest = |row: &[f32]| row[x - 1..=x + 1].iter().all(|&other| value > other);
+                if value > threshold && value > row[x - 1] && value > row[x + 1] && greatest(above) && greatest(below) {
+                    found(x, y);
+                }
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// Which blocks have a pixel that is above the threshold and not below the pixels above and under it.
+    fn promising(above: &[f32], row: &[f32], below: &[f32], threshold: f32, blocks: &mut [bool]) {
+        let (above, above_rest) = above.as_chunks::<BLOCK>();
+        let (whole, rest) = row.as_chunks::<BLOCK>();
+        let (below, below_rest) = below.as_chunks::<BLOCK>();
+        for (((promising, row), above), below) in blocks.iter_mut().zip(whole).zip(above).zip(below) {
+            let mut any = false;
+            for i in 0..BLOCK {
+                any |= row[i] > threshold && row[i] > above[i] && row[i] > below[i];
+            }
+            *promising = any;
+        }
+        if let Some(last) = blocks.get_mut(whole.len()) {
+            *last = rest.iter().zip(above_rest).zip(below_rest).any(|((&v, &up), &down)| v > threshold && v > up && v > down);
+        }
+    }
+}
+
+/// Whether `value` is greater than the nine pixels around a place of another level.
+pub(super) fn greater_than_all(plane: &Plane<f32>, x: usize, y: usize, value: f32) -> bool {
+    (y - 1..=y + 1).all(|y| plane.row(y)[x - 1..=x + 1].iter().all(|&other| value > other))
+}
+
+/// Where the parabola through a maximum and its eight neighbours has its top; none where that is over a pixel away.
+pub(super) fn refine_2d(plane: &Plane<f32>, x: usize, y: usize) -> Option<[f32; 2]> {
+    let (above, row, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
+    let (dx, dy) = (0.5 * (row[x + 1] - row[x - 1]), 0.5 * (below[x] - above[x]));
+    let dxx = row[x + 1] + row[x - 1] - 2.0 * row[x];
+    let dyy = below[x] + above[x] - 2.0 * row[x];
+    let dxy = 0.25 * ((below[x + 1] + above[x - 1]) - (above[x + 1] + below[x - 1]));
+    let determinant = dxx * dyy - dxy * dxy;
+    let shift = [(dxy * dy - dyy * dx) / determinant, (dxy * dx - dxx * dy) / determinant];
+    shift.iter().all(|part| part.abs() <= 1.0).then_some(shift)
+}
+
+/// As [`refine_2d`], between three levels of one size too: the last part is in levels.
+pub(super) fn refine_3d([lower, plane, upper]: [&Plane<f32>; 3], x: usize, y: usize) -> Option<[f32; 3]> {
+    let at = |plane: &Plane<f32>, x: usize, y: usize| plane.row(y)[x];
+    let slope = |more: f32, less: f32| 0.5 * (more - less);
+    let value = at(plane, x, y);
+    let bend = |more: f32, less: f32| more + less - 2.0 * value;
+    let twist = |a: f32, b: f32, c: f32, d: f32| 0.25 * ((a + b) - (c + d));
+    let slopes = [
+        slope(at(plane, x + 1, y), at(plane, x - 1, y)),
+        slope(at(plane, x, y + 1), at(plane, x, y - 1)),
+        slope(at(upper, x, y), at(lower, x, y)),
+    ];
+    let xx = bend(at(plane, x + 1, y), at(plane, x - 1, y));
+    let yy = bend(at(plane, x, y + 1), at(plane, x, y - 1));
+    let ss = bend(at(upper, x, y), at(lower, x, y));
+    let xy = twist(at(plane, x + 1, y + 1), at(plane, x - 1, y - 1), at(plane, x + 1, y - 1), at(plane, x - 1, y + 1));
+    let xs = twist(at(upper, x + 1, y), at(lower, x - 1, y), at(upper, x - 1, y), at(lower, x + 1, y));
+    let ys = twist(at(upper, x, y + 1), at(lower, x, y - 1), at(upper, x, y - 1), at(lower, x, y + 1));
+    let shift = solve([[xx, xy, xs], [xy, yy, ys], [xs, ys, ss]], slopes.map(|slope| -slope));
+    shift.iter().all(|part| part.abs() <= 1.0).then_some(shift)
+}
+
+/// Cramer's rule; not finite where the matrix is singular.
+fn solve(matrix: [[f32; 3]; 3], right: [f32; 3]) -> [f32; 3] {
+    let determinant = |m: [[f32; 3]; 3]| {
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1]) - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    };
+    let whole = determinant(matrix);
+    std::array::from_fn(|column| {
+        let mut replaced = matrix;
+        (0..3).for_each(|row| replaced[row][column] = right[row]);
+        determinant(replaced) / whole
+    })
+}
+
+/// Of extrema of one level or of neighbouring levels that lie within the radius of the stronger one, the stronger one: none
+/// is found twice. `radius` is of a level and in pixels of the picture, as is what `place` says of an extremum.
+///
+/// The strongest come first; equal ones by level, row and column, so that the order of `extrema` does not matter.
+pub(super) fn suppress(
+    extrema: &mut Vec<Extremum>,
+    levels: usize,
+    size: (usize, usize),
+    radius: impl Fn(usize) -> f32,
+    place: impl Fn(&Extremum) -> (f32, f32),
+) {
+    extrema.sort_by(|a, b| {
+        let order = |e: &Extremum| (e.level, e.y.to_bits(), e.x.to_bits());
+        b.response.total_cmp(&a.response).then_with(|| order(a).cmp(&order(b)))
+    });
+    // A square of cells for each level, as wide as its radius: what is near lies in nine of them.
+    let mut kept: Vec<Cells> = (0..levels).map(|level| Cells::new(size, radius(level))).collect();
+    extrema.retain(|extremum| {
+        let (x, y) = place(extremum);
+        let near = extremum.level.saturating_sub(1)..(extremum.level + 2).min(levels);
+        if near.clone().any(|level| kept[level].any_within(x, y, radius(level))) {
+            return false;
+        }
+        kept[extremum.level].insert(x, y);
+        true
+    });
+}
+
+/// Points by where they lie.
+struct Cells {
+    side: f32,
+    columns: usize,
+    cells: Vec<Vec<(f32, f32)>>,
+}
+
+impl Cells {
+    fn new((width, height): (usize, usize), side: f32) -> Self {
+        let side = side.max(4.0);
+        let columns = (width as f32 / side) as usize + 1;
+        Self { side, columns, cells: vec![Vec::new(); columns * ((height as f32 / side) as usize + 1)] }
+    }
+
+    fn cell(&self, x: f32, y: f32) -> (usize, usize) {
+        let rows = self.cells.len() / self.columns;
+        (((x / self.side) as usize).min(self.columns - 1), ((y / self.side) as usize).min(rows - 1))
+    }
+
+    fn insert(&mut self, x: f32, y: f32) {
+        let (column, row) = self.cell(x, y);
+        self.cells[row * self.columns + column].push((x, y));
+    }
+
+    fn any_within(&self, x: f32, y: f32, radius: f32) -> bool {
+        let (left, top) = self.cell(x - radius, y - radius);
+        let (right, bottom) = self.cell(x + radius, y + radius);
+        (top..=bottom).any(|row| {
+            self.cells[row * self.columns + left..=row * self.columns + right]
+                .iter()
+                .flatten()
+                .any(|&(px, py)| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius)
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! KAZE and A-KAZE: local features in a nonlinear scale space, which blurs what is small and keeps the edges of what is large.
+//!
+//! P. F. Alcantarilla, A. Bartoli and A. J. Davison, *KAZE Features*, ECCV 2012; P. F. Alcantarilla, J. Nuevo and A. Bartoli, *Fast
+//! Explicit Diffusion for Accelerated Features in Nonlinear Scale Spaces*, BMVC 2013. Parameters are named as there and in OpenCV.
+//!
+//! A result depends on the picture and the parameters alone: not on the instruction set, nor on the number of threads.
+
+mod accelerated;
+mod diffusion;
+mod extrema;
+mod fed;
+mod filter;
+mod hessian;
+mod mldb;
+mod msurf;
+mod orientation;
+mod plain;
+mod rows;
+
+pub use accelerated::{Akaze, AkazeParams, AkazeScratch};
+pub use diffusion::Diffusivity;
+pub use plain::{Kaze, KazeParams, KazeScratch};
+
+/// The blur of the first level (`soffset` in the authors' code).
+const FIRST_SIGMA: f64 = 1.6;
+/// The blur before slopes are taken (`sderivatives`).
+const SLOPE_SIGMA: f64 = 1.0;
+/// The part of slopes that is not counted as edges (`kcontrast_percentile`).
+const CONTRAST_PERCENTILE: f64 = 0.7;
+/// More octaves than pictures have.
+const MAX_OCTAVES: usize = 8;
+/// A finer scale says nothing.
+const MAX_OCTAVE_LAYERS: usize = 16;
+
+/// The blur of a level, as the standard deviation of a Gaussian in pixels of the picture (Alcantarilla 2012, equation 5).
+fn sigma(octave: usize, layer: usize, layers: usize) -> f64 {
+    FIRST_SIGMA * libm::exp2(octave as f64 + layer as f64 / layers as f64)
+}
+
+/// The time that diffusion takes to blur so (equation 6).
+fn diffusion_time(sigma: f64) -> f64 {
+    0.5 * sigma * sigma
+}
