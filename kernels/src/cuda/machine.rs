@@ -135,7 +135,7 @@ impl Launch {
 }
 
 /// Runs a kernel over `extent` items along each axis; over none, nothing happens.
-pub(super) fn launch<M: Machine>(
+pub(crate) fn launch<M: Machine>(
     machine: &M,
     kernel: &'static Kernel,
     extent: [usize; 3],
@@ -145,7 +145,7 @@ pub(super) fn launch<M: Machine>(
 }
 
 /// The same, with `shared` bytes of shared memory beside what the kernel declares.
-pub(super) fn launch_sharing<M: Machine>(
+pub(crate) fn launch_sharing<M: Machine>(
     machine: &M,
     kernel: &'static Kernel,
     extent: [usize; 3],

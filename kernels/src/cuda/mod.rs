@@ -8,7 +8,7 @@ pub mod compile;
 pub mod driver;
 mod gpu;
 mod library;
-mod machine;
+pub(crate) mod machine;
 pub mod matching;
 mod source;
 pub mod table;

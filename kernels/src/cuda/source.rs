@@ -9,4 +9,6 @@ pub const SOURCE: &str = concat!(
     include_str!("../../cuda/number.cu"),
     include_str!("../../cuda/nms.cu"),
     include_str!("../../cuda/matching.cu"),
+    include_str!("../../cuda/space.cu"),
+    include_str!("../../cuda/points.cu"),
 );

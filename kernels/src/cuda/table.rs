@@ -46,12 +46,26 @@ pub(super) const NUMBER_PART: usize = 1024;
 pub(super) const MATCH_WARPS: usize = 8;
 pub(super) const MATCH_TILE: usize = 64;
 
+/// Steps of diffusion that `diffuse_steps` takes at once (`FUSED_STEPS`).
+pub(crate) const FUSED_STEPS: usize = 4;
+/// Pixels of a picture that `diffuse_whole` holds (`WHOLE_PIXELS`).
+pub(crate) const WHOLE_PIXELS: usize = 8192;
+/// Bins of the histogram of slopes (`CONTRAST_BINS`).
+pub(crate) const CONTRAST_BINS: usize = 300;
+/// The most candidates of a picture that `point_settle` goes through (`SETTLE_CAPACITY`).
+pub(crate) const SETTLE_CAPACITY: usize = 16_384;
+/// Rows of floats of candidates, of sorted points, and of what is kept of a point (`CANDIDATE_ROWS`, `SORTED_ROWS`,
+/// `KEPT_ROWS`).
+pub(crate) const CANDIDATE_ROWS: usize = 5;
+pub(crate) const SORTED_ROWS: usize = 7;
+pub(crate) const KEPT_ROWS: usize = 11;
+
 /// The farthest that `colour_change` looks for a colour (`CHANGE_REACH`).
 pub const MAX_REACH: usize = 16;
 
 macro_rules! kernels {
     ($($name:ident = $kernel:expr;)*) => {
-        $(pub(super) static $name: Kernel = $kernel;)*
+        $(pub(crate) static $name: Kernel = $kernel;)*
         /// All kernels.
         pub static KERNELS: &[&Kernel] = &[$(&$name),*];
     };
@@ -76,4 +90,25 @@ kernels! {
     L2_NEAREST = Kernel::over_parts("l2_nearest", MATCH_WARPS as u32);
     MATCH_MARK = Kernel::over_items("match_mark");
     MATCH_GATHER = Kernel::over_items("match_gather");
+    SMOOTH_BYTES = Kernel::over_pixels("smooth_bytes");
+    SMOOTH = Kernel::over_pixels("smooth");
+    HALVE = Kernel::over_pixels("halve");
+    CLEAR_WORDS = Kernel::over_items("clear_words");
+    CONTRAST_GREATEST = Kernel::over_pixels("contrast_greatest");
+    CONTRAST_HISTOGRAM = Kernel::over_pixels("contrast_histogram");
+    CONTRAST_FACTOR = Kernel::over_items("contrast_factor");
+    CONDUCT = Kernel::over_pixels("conduct");
+    DIFFUSE_STEPS = Kernel { name: "diffuse_steps", block: [256, 1, 1], tile: [56, 24, 1] };
+    DIFFUSE_WHOLE = Kernel { name: "diffuse_whole", block: [1024, 1, 1], tile: [u32::MAX, u32::MAX, 1] };
+    SLOPES = Kernel::over_pixels("slopes");
+    DETERMINANT = Kernel::over_pixels("determinant");
+    MAXIMA_FLAT = Kernel::over_pixels("maxima_flat");
+    MAXIMA_BETWEEN = Kernel::over_pixels("maxima_between");
+    POINT_SORT = Kernel::over_items("point_sort");
+    POINT_OVERLAPS = Kernel::over_pixels("point_overlaps");
+    POINT_SETTLE = Kernel { name: "point_settle", block: [1024, 1, 1], tile: [u32::MAX, 1, 1] };
+    POINT_KEEP = Kernel::over_items("point_keep");
+    POINT_ORIENT = Kernel { name: "point_orient", block: [32, 1, 1], tile: [1, 1, 1] };
+    POINT_MSURF = Kernel { name: "point_msurf", block: [128, 1, 1], tile: [1, 1, 1] };
+    POINT_MLDB = Kernel { name: "point_mldb", block: [128, 1, 1], tile: [1, 1, 1] };
 }

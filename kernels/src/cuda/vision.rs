@@ -17,10 +17,10 @@ use super::{
 /// Pictures of one size, one behind the other in a machine's memory.
 #[derive(Debug)]
 pub struct Pictures<M: Machine, T> {
-    pub(super) pixels: Array<M, T>,
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) count: usize,
+    pub(crate) pixels: Array<M, T>,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) count: usize,
 }
 
 impl<M: Machine, T: Plain> Pictures<M, T> {
@@ -197,7 +197,7 @@ pub fn grey_change<M: Machine>(
 
 /// Numbers those of the `items` of each picture that are marked, in order.
 #[derive(Debug)]
-pub(super) struct Numbering<M: Machine> {
+pub(crate) struct Numbering<M: Machine> {
     counts: Array<M, i32>,
     totals: Array<M, i32>,
     items: usize,
@@ -205,14 +205,14 @@ pub(super) struct Numbering<M: Machine> {
 }
 
 impl<M: Machine> Numbering<M> {
-    pub(super) fn new(machine: &M, items: usize, pictures: usize) -> Result<Self, M::Error> {
+    pub(crate) fn new(machine: &M, items: usize, pictures: usize) -> Result<Self, M::Error> {
         let parts = items.div_ceil(table::NUMBER_PART);
         let (counts, totals) = (Array::new(machine, parts * pictures)?, Array::new(machine, pictures)?);
         Ok(Self { counts, totals, items, pictures })
     }
 
     /// Gives each marked item its number, or each number below the capacity its item.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         machine: &M,
         marks: &Array<M, u8>,
@@ -231,7 +231,7 @@ impl<M: Machine> Numbering<M> {
     }
 
     /// How many were marked in each picture, where the kernels find it.
-    pub(super) fn totals(&self) -> &Array<M, i32> {
+    pub(crate) fn totals(&self) -> &Array<M, i32> {
         &self.totals
     }
 }

@@ -14,8 +14,8 @@ use super::{
     filter::{smooth, unit_brightness},
     hessian::{determinant, slopes},
     msurf::{self, Frame},
-    orientation::{Disc, orientation},
-    sigma,
+    orientation::{Direction, Disc, orientation},
+    sigma, two_to,
 };
 
 /// What KAZE looks for.
@@ -53,12 +53,12 @@ impl Default for KazeParams {
 
 /// One level of the scale space, before any picture.
 #[derive(Clone, Debug)]
-struct Level {
-    sigma: f64,
+pub(super) struct Level {
+    pub(super) sigma: f64,
     /// Pixels over which slopes are taken.
-    scale: usize,
+    pub(super) scale: usize,
     /// The steps of diffusion from the level before.
-    steps: Vec<f32>,
+    pub(super) steps: Vec<f32>,
 }
 
 /// KAZE with its parameters. Share one between threads.
@@ -66,9 +66,9 @@ struct Level {
 pub struct Kaze {
     params: KazeParams,
     threads: usize,
-    levels: Vec<Level>,
-    disc: Disc,
-    weights: msurf::Weights,
+    pub(super) levels: Vec<Level>,
+    pub(super) disc: Disc,
+    pub(super) weights: msurf::Weights,
 }
 
 /// Buffers reused from picture to picture; hold nothing that changes a result.
@@ -180,7 +180,7 @@ impl Kaze {
     fn describe(&self, scratch: &KazeScratch, keypoints: &mut Vec<Keypoint>, values: &mut Vec<f32>, components: usize) {
         let layers = self.params.n_octave_layers;
         keypoints.extend(scratch.extrema.iter().map(|extremum| {
-            let scale = libm::exp2f(extremum.shift / layers as f32);
+            let scale = two_to(extremum.shift / layers as f32);
             Keypoint {
                 x: extremum.x,
                 y: extremum.y,
@@ -196,10 +196,10 @@ impl Kaze {
             let [dx, dy] = &scratch.slopes[usize::from(keypoint.level)];
             let Keypoint { x, y, size, .. } = *keypoint;
             let step = (size / 2.0).round();
-            if !self.params.upright {
-                keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
-            }
-            let (sine, cosine) = libm::sincosf(keypoint.angle);
+            let upright = self.params.upright;
+            let direction = if upright { Direction::RIGHT } else { orientation(&self.disc, dx, dy, x, y, step) };
+            let Direction { angle, cosine, sine } = direction;
+            keypoint.angle = angle;
             msurf::describe(&self.weights, dx, dy, Frame { x, y, step, cosine, sine }, descriptor);
         };
         super::rows::by_items(self.threads, keypoints, values, components, one);
