@@ -20,3 +20,12 @@ __device__ __forceinline__ int clampi(int value, int least, int most) { return m
 // The place that this thread has among all along x.
 __device__ __forceinline__ int thread_x() { return (int)(blockIdx.x * blockDim.x + threadIdx.x); }
 __device__ __forceinline__ int thread_y() { return (int)(blockIdx.y * blockDim.y + threadIdx.y); }
+
+// The two places of a side of `from` pixels that the place `at` of one of `to` pixels lies between, and how far on.
+__device__ __forceinline__ void between(int at, int to, int from, int *first, int *second, float *on) {
+    float place = ((float)at + 0.5f) * ((float)from / (float)to) - 0.5f;
+    place = fminf(fmaxf(place, 0.0f), (float)(from - 1));
+    *first = (int)place;
+    *second = min(*first + 1, from - 1);
+    *on = place - (float)*first;
+}

@@ -1,14 +1,5 @@
 // letterbox.rs on the device: a part of a picture, resized bilinearly, in planes, as floats.
 
-// The two places of a side of `from` pixels that the place `at` of one of `to` pixels lies between, and how far on.
-__device__ __forceinline__ void between(int at, int to, int from, int *first, int *second, float *on) {
-    float place = ((float)at + 0.5f) * ((float)from / (float)to) - 0.5f;
-    place = fminf(fmaxf(place, 0.0f), (float)(from - 1));
-    *first = (int)place;
-    *second = min(*first + 1, from - 1);
-    *on = place - (float)*first;
-}
-
 // `image` has `width` by `height` pixels of three bytes; `left`, `top`, `from_width`, `from_height` say which part becomes
 // `to_width` by `to_height` values of three planes of `out_width` by `out_height`; the rest of them is `pad`.
 extern "C" __global__ void __launch_bounds__(256) letterbox(

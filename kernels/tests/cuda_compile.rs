@@ -1,12 +1,19 @@
 //! NVRTC compiles every kernel for every chip that is supported; no GPU is needed.
 #![allow(clippy::unwrap_used)]
 
-use std::{cell::RefCell, collections::BTreeMap, io, path::PathBuf, process::Command};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use larder_kernels::cuda::{
     SOURCE,
     cache::{CubinStore, cubin},
     compile::{Chip, CompileError, Nvrtc, OPTIONS},
+    npp::Npp,
     table::KERNELS,
 };
 use python::python;
@@ -22,13 +29,29 @@ const CHIPS: [Chip; 5] = [
     Chip { major: 10, minor: 0 },
 ];
 
-/// The NVRTC that tests/run installs; none, which is said, where there is none.
-fn nvrtc() -> Option<Nvrtc> {
+/// Where tests/run installs CUDA's libraries; none, which is said, where there are none.
+fn libraries() -> Option<PathBuf> {
     let python = python("nvidia.cu13")?;
     let script = "import nvidia.cu13; print(list(nvidia.cu13.__path__)[0])";
     let output = Command::new(python).args(["-c", script]).output().unwrap();
-    let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("lib");
-    Some(Nvrtc::load(Some(&folder), 13).unwrap())
+    Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("lib"))
+}
+
+fn nvrtc() -> Option<Nvrtc> {
+    Some(Nvrtc::load(Some(&libraries()?), 13).unwrap())
+}
+
+#[test]
+fn npp_has_every_function_that_is_called_or_says_what_it_lacks() {
+    let error = Npp::load(Some(Path::new("/there/is/no/such/folder"))).unwrap_err();
+    assert!(error.to_string().starts_with("libnppc.so.13 does not load: "), "{error}");
+    let Some(folder) = libraries() else { return };
+    let npp = Npp::load(Some(&folder)).unwrap();
+    assert_eq!(npp.version().0, 13);
+    // What can be asked of it without a GPU.
+    let bytes = npp.label_bytes(640, 480).unwrap();
+    assert!(bytes >= 640 * 480, "{bytes}");
+    assert!(npp.label_bytes(0, 480).is_err());
 }
 
 #[test]
@@ -42,6 +65,28 @@ fn every_kernel_compiles_for_every_chip() {
             let is_there = cubin.windows(section.len()).any(|bytes| bytes == section.as_bytes());
             assert!(is_there, "{chip} has no {}", kernel.name);
         }
+    }
+}
+
+#[test]
+fn no_kernel_needs_more_registers_than_there_are() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let options = [&OPTIONS[..], &["--ptxas-options=-v"]].concat();
+    for chip in CHIPS {
+        let log = nvrtc.compile_with_log(SOURCE, chip, &options).unwrap().1;
+        let mut kernel = "";
+        let mut looked_at = 0;
+        for line in log.lines() {
+            if let Some((_, name)) = line.split_once("Compiling entry function '") {
+                kernel = name.split('\'').next().unwrap();
+            } else if line.contains("spill stores") {
+                assert!(line.contains(" 0 bytes spill stores, 0 bytes spill loads"), "{chip} {kernel}: {line}");
+                looked_at += 1;
+            } else if line.contains("Used ") {
+                println!("{chip} {kernel}: {}", line.split("Used ").nth(1).unwrap());
+            }
+        }
+        assert!(looked_at >= KERNELS.len(), "{log}");
     }
 }
 

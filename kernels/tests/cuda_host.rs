@@ -107,6 +107,66 @@ fn check_change(machine: &impl Machine, width: usize, height: usize, reach: usiz
     }
 }
 
+fn check_conversions(
+    machine: &impl Machine,
+    (width, height): (usize, usize),
+    (to_width, to_height): (usize, usize),
+    seed: u64,
+) {
+    let images: Vec<ImageRgb8> = (0..2).map(|i| noise_rgb(width, height, seed + i)).collect();
+    let on_machine = pictures(machine, &images);
+    let grey = Pictures::new(machine, width, height, 2).unwrap();
+    vision::grey(machine, &on_machine, &grey).unwrap();
+    let resized = Pictures::new(machine, to_width, to_height, 2).unwrap();
+    vision::resize(machine, &on_machine, &resized).unwrap();
+    for (index, image) in images.iter().enumerate() {
+        for (&[r, g, b], &grey) in image.pixels().iter().zip(grey.get(machine, index).unwrap().pixels()) {
+            let exact = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
+            assert!((f64::from(grey) - exact).abs() < 0.51, "{r} {g} {b}: {grey}");
+        }
+        // The letterbox is tested against OpenCV: with nothing around, it resizes.
+        let format = InputFormat { width: to_width, height: to_height, bgr: false, pad: None, mean: 0.0, scale: 1.0 };
+        let mut expected = Vec::new();
+        letterbox::letterbox(image, image.bounds(), format, &mut expected);
+        let plane = to_width * to_height;
+        for (at, pixel) in resized.get(machine, index).unwrap().pixels().iter().enumerate() {
+            for (channel, &value) in pixel.iter().enumerate() {
+                assert_eq!(value, (expected[channel * plane + at] + 0.5) as u8);
+            }
+        }
+    }
+    let mask = noise_mask(width, height, seed, 8);
+    let light = noise(width, height, seed, |next| (next() % 1000) as f32 / 1000.0);
+    let smoothed = Pictures::new(machine, width, height, 1).unwrap();
+    let weights = [0.1, 0.2, 0.4, 0.2, 0.1];
+    vision::smooth(machine, &pictures(machine, std::slice::from_ref(&light)), weights, &smoothed).unwrap();
+    let nearest =
+        |x: i64, y: i64| light.row(y.clamp(0, height as i64 - 1) as usize)[x.clamp(0, width as i64 - 1) as usize];
+    for (at, &value) in smoothed.get(machine, 0).unwrap().pixels().iter().enumerate() {
+        let (x, y) = ((at % width) as i64, (at / width) as i64);
+        let around = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| (dx, dy)));
+        let exact: f64 = around
+            .map(|(dx, dy)| {
+                f64::from(weights[(dx + 2) as usize] * weights[(dy + 2) as usize]) * f64::from(nearest(x + dx, y + dy))
+            })
+            .sum();
+        assert!((f64::from(value) - exact).abs() < 1e-5);
+    }
+    let mut memory = ComponentMemory::new(machine, [width, height, 1]).unwrap();
+    let masks = pictures(machine, std::slice::from_ref(&mask));
+    let labels = vision::labels(machine, &masks, 1, &mut memory).unwrap().first(machine, width * height).unwrap();
+    for (at, &label) in labels.iter().enumerate() {
+        assert_eq!(label >= 0, mask.pixels()[at] != 0);
+        // Neighbours have one label, and a label is the place of a pixel that has it.
+        if label >= 0 {
+            assert!(label as usize <= at && labels[label as usize] == label);
+            let right_is_same = at % width + 1 == width || labels[at + 1] < 0 || labels[at + 1] == label;
+            let below_is_same = at + width >= labels.len() || labels[at + width] < 0 || labels[at + width] == label;
+            assert!(right_is_same && below_is_same);
+        }
+    }
+}
+
 fn check_grey_change(machine: &impl Machine, width: usize, height: usize, unit: u16, seed: u64) {
     let depth = |seed| noise(width, height, seed, |next| if next() % 4 == 0 { 0 } else { next() as u16 });
     let (now, then): (ImageGrey16, ImageGrey16) = (depth(seed), depth(seed + 1));
@@ -213,6 +273,7 @@ fn check_all(machine: &impl Machine) {
     check_change(machine, 67, 41, 3, 3);
     check_change(machine, 40, 20, 16, 4);
     check_grey_change(machine, 67, 41, 30, 5);
+    check_conversions(machine, (67, 41), (40, 55), 6);
     let masks: Vec<ImageGrey8> = [1, 5, 8, 16].map(|of_16| noise_mask(131, 67, of_16, of_16)).into();
     check_components(machine, &masks);
     check_nms(machine, &some_boxes(300, 7), 300_000);

@@ -154,6 +154,19 @@ impl Nvrtc {
     /// # Errors
     /// [`CompileError::Source`] where the compiler refuses it, with its words.
     pub fn compile(&self, source: &str, chip: Chip, options: &[&str]) -> Result<Vec<u8>, CompileError> {
+        Ok(self.compile_with_log(source, chip, options)?.0)
+    }
+
+    /// The same, and what the compiler says: with `--ptxas-options=-v`, what each kernel needs.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_with_log(
+        &self,
+        source: &str,
+        chip: Chip,
+        options: &[&str],
+    ) -> Result<(Vec<u8>, String), CompileError> {
         let text = |text: &str| CString::new(text).map_err(|_| CompileError::Nul);
         let source = text(source)?;
         let options: Vec<CString> = options
@@ -170,14 +183,12 @@ impl Nvrtc {
         check("nvrtcCreateProgram", created)?;
         // SAFETY: the program was created; the options are texts that end with a 0, as many as is said.
         let compiled = unsafe { (self.compile)(program.program, options.len() as c_int, options.as_ptr()) };
+        let log = program.read("nvrtcGetProgramLog", self.log_size, self.log)?;
+        let log = String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned();
         if compiled != 0 {
-            let log = program.read("nvrtcGetProgramLog", self.log_size, self.log)?;
-            return Err(CompileError::Source {
-                chip,
-                log: String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned(),
-            });
+            return Err(CompileError::Source { chip, log });
         }
-        program.read("nvrtcGetCUBIN", self.cubin_size, self.cubin)
+        Ok((program.read("nvrtcGetCUBIN", self.cubin_size, self.cubin)?, log))
     }
 }
 

@@ -14,7 +14,7 @@ use cudarc::{
     driver::{
         CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr as _, PinnedHostSlice,
         result,
-        sys::{CUgraphInstantiate_flags, CUstreamCaptureMode},
+        sys::{CUdevice_attribute, CUgraphInstantiate_flags, CUstreamCaptureMode},
     },
     nvrtc::Ptx,
 };
@@ -101,6 +101,14 @@ fn grown<'a>(
     }
 }
 
+/// What a processor, and a block of threads on it, may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) threads_of_processor: i32,
+    pub(super) threads_of_block: i32,
+    pub(super) shared_of_block: i32,
+}
+
 /// What was opened, beside why compiled kernels could not be kept.
 pub type Opened = (Gpu, Option<std::io::Error>);
 
@@ -150,6 +158,21 @@ impl Gpu {
     /// Where the driver fails.
     pub fn fork(&self) -> Result<Self, GpuError> {
         Self::with_stream(self.device.clone(), self.functions.clone(), self.stream.context())
+    }
+
+    /// What a processor and a block of it may hold.
+    pub(super) fn limits(&self) -> Result<Limits, GpuError> {
+        let attribute = |which| Ok::<_, GpuError>(self.stream.context().attribute(which)?);
+        Ok(Limits {
+            threads_of_processor: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR)?,
+            threads_of_block: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?,
+            shared_of_block: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK)?,
+        })
+    }
+
+    /// The queue, for libraries that put work into it.
+    pub(super) fn stream(&self) -> *mut c_void {
+        self.stream.cu_stream().cast()
     }
 
     /// Which GPU it is.

@@ -10,6 +10,7 @@ mod gpu;
 mod library;
 pub(crate) mod machine;
 pub mod matching;
+pub mod npp;
 mod source;
 pub mod table;
 pub mod vision;

@@ -4,6 +4,7 @@
 pub const SOURCE: &str = concat!(
     include_str!("../../cuda/common.cuh"),
     include_str!("../../cuda/letterbox.cu"),
+    include_str!("../../cuda/colour.cu"),
     include_str!("../../cuda/change.cu"),
     include_str!("../../cuda/components.cu"),
     include_str!("../../cuda/number.cu"),

@@ -73,6 +73,8 @@ macro_rules! kernels {
 
 kernels! {
     LETTERBOX = Kernel::over_pixels("letterbox");
+    GREY = Kernel::over_items("grey");
+    RESIZE = Kernel::over_pixels("resize");
     COLOUR_CHANGE = Kernel::over_pixels("colour_change");
     GREY_CHANGE = Kernel::over_items("grey_change");
     COMPONENT_BEGIN = Kernel::over_pixels("component_begin");

@@ -84,6 +84,58 @@ impl<M: Machine, T: Plain> Pictures<M, T> {
     }
 }
 
+/// The brightness of every pixel (ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B), rounded as OpenCV does.
+///
+/// # Errors
+/// Where the machine fails.
+///
+/// # Panics
+/// Where the pictures differ in size or number.
+pub fn grey<M: Machine>(machine: &M, from: &Pictures<M, [u8; 3]>, to: &Pictures<M, u8>) -> Result<(), M::Error> {
+    assert_eq!(from.extent(), to.extent(), "the pictures differ in size");
+    let [width, height, count] = from.extent();
+    let pixels = width * height;
+    launch(machine, &table::GREY, [pixels, 1, count], &[(&from.pixels).into(), pixels.into(), (&to.pixels).into()])
+}
+
+/// Every picture in another size: bilinearly with pixel centres at halves, rounded.
+///
+/// # Errors
+/// Where the machine fails.
+///
+/// # Panics
+/// Where there are not as many pictures in both, or there is nothing to resize.
+pub fn resize<M: Machine>(machine: &M, from: &Pictures<M, [u8; 3]>, to: &Pictures<M, [u8; 3]>) -> Result<(), M::Error> {
+    let [width, height, count] = from.extent();
+    assert_eq!(count, to.count, "not as many pictures");
+    assert!(width > 0 && height > 0, "nothing to resize");
+    let (sides, to_sides) = ([width, height], [to.width, to.height]);
+    let [w, h, to_w, to_h] = [sides[0], sides[1], to_sides[0], to_sides[1]].map(Argument::from);
+    launch(machine, &table::RESIZE, to.extent(), &[(&from.pixels).into(), w, h, to_w, to_h, (&to.pixels).into()])
+}
+
+/// Every picture smoothed across and down by five weights, the third in the middle, the same on either side of it; beyond its
+/// borders a picture goes on as at them.
+///
+/// # Errors
+/// Where the machine fails.
+///
+/// # Panics
+/// Where the pictures differ in size or number.
+pub fn smooth<M: Machine>(
+    machine: &M,
+    from: &Pictures<M, f32>,
+    [_, _, middle, first, second]: [f32; 5],
+    to: &Pictures<M, f32>,
+) -> Result<(), M::Error> {
+    assert_eq!(from.extent(), to.extent(), "the pictures differ in size");
+    let [width, height, _] = from.extent();
+    let weights = [middle, first, second].map(Argument::from);
+    let arguments =
+        [&[(&from.pixels).into(), width.into(), height.into()], &weights[..], &[(&to.pixels).into()]].concat();
+    launch(machine, &table::SMOOTH, from.extent(), &arguments)
+}
+
 /// [`crate::letterbox::letterbox`] of the same part of every picture; `into` has room for three planes of each.
 ///
 /// # Errors
@@ -269,21 +321,47 @@ impl<M: Machine> ComponentMemory<M> {
         })
     }
 
+    /// Launches all that points every pixel at the first one of its component.
+    fn label(&self, machine: &M, masks: &Pictures<M, u8>, threshold: u8) -> Result<(), M::Error> {
+        let [width, height, _] = self.extent;
+        let (w, h): (Argument, Argument) = (width.into(), height.into());
+        let (parents, mask) = ((&self.parents).into(), (&masks.pixels).into());
+        launch(machine, &table::COMPONENT_BEGIN, self.extent, &[mask, w, h, i32::from(threshold).into(), parents])?;
+        launch(machine, &table::COMPONENT_JOIN, self.extent, &[w, h, parents])?;
+        launch(machine, &table::COMPONENT_FLATTEN, self.extent, &[w, h, parents, (&self.is_root).into()])
+    }
+
     /// Launches all that finds components, of which `capacity` a picture are measured.
     fn launch(&self, machine: &M, masks: &Pictures<M, u8>, threshold: u8) -> Result<(), M::Error> {
         let [width, height, count] = self.extent;
         let (w, h): (Argument, Argument) = (width.into(), height.into());
         let (parents, found) = ((&self.parents).into(), (&self.found).into());
-        let mask = (&masks.pixels).into();
-        launch(machine, &table::COMPONENT_BEGIN, self.extent, &[mask, w, h, i32::from(threshold).into(), parents])?;
-        launch(machine, &table::COMPONENT_JOIN, self.extent, &[w, h, parents])?;
-        launch(machine, &table::COMPONENT_FLATTEN, self.extent, &[w, h, parents, (&self.is_root).into()])?;
+        self.label(machine, masks, threshold)?;
         self.numbering.run(machine, &self.is_root, Some(&self.numbers), None)?;
         let capacity: Argument = self.capacity.into();
         launch(machine, &table::COMPONENT_CLEAR, [self.capacity, 1, count], &[capacity, found])?;
         let arguments = [w, h, capacity, parents, (&self.numbers).into(), found];
         launch(machine, &table::COMPONENT_MEASURE, self.extent, &arguments)
     }
+}
+
+/// The label of each pixel of each mask that is at least `threshold` (1 or more): the place of the first pixel of its
+/// component; -1 of the others.
+///
+/// # Errors
+/// Where the machine fails.
+///
+/// # Panics
+/// Where the masks are not of the size and number that `memory` is for.
+pub fn labels<'a, M: Machine>(
+    machine: &M,
+    masks: &Pictures<M, u8>,
+    threshold: u8,
+    memory: &'a mut ComponentMemory<M>,
+) -> Result<&'a Array<M, i32>, M::Error> {
+    assert_eq!(memory.extent, masks.extent(), "memory for masks of another size");
+    memory.label(machine, masks, threshold)?;
+    Ok(&memory.parents)
 }
 
 /// [`crate::components::components`] of the pixels of each mask that are at least `threshold` (1 or more).
