@@ -242,7 +242,7 @@ extern "C" __global__ void __launch_bounds__(256) diffuse_steps(
     }
 }
 
-#define WHOLE_PIXELS 8192
+#define WHOLE_PIXELS 6144
 #define WHOLE_THREADS 1024
 
 // All steps of a small picture in one block: its brightness stays in shared memory, what its borders conduct in registers.

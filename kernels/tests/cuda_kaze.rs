@@ -6,13 +6,21 @@ mod cuda;
 use cuda::HostMachine;
 use larder_cuda_host::{Build, Order};
 use larder_kernels::{
-    ImageGrey8,
-    cuda::{Gpu, Machine, cache::NoStore},
+    ImageGrey8, ImageRgb8,
+    change::colour_change,
+    components::{ComponentScratch, components},
+    cuda::{
+        Gpu, Machine,
+        backend::{FrameBackend, FrameParams, Seen},
+        cache::NoStore,
+    },
     features::{BinaryFeatures, FloatFeatures},
     kaze::{
         Akaze, AkazeParams, AkazeScratch, Diffusivity, Kaze, KazeParams, KazeScratch,
         cuda::{DeviceAkaze, DeviceKaze},
     },
+    letterbox::{InputFormat, letterbox},
+    opponent::OpponentImage,
 };
 
 /// Discs and boxes of many sizes and a little noise: something at every scale.
@@ -100,6 +108,66 @@ fn check_all(machine: &impl Machine) {
 fn features_are_those_of_the_cpu_in_every_order_of_threads() {
     for machine in HostMachine::all() {
         check_all(&machine);
+    }
+}
+
+/// Frames in two batches, the second with one frame less, on two backends that take turns.
+fn check_frames<M: Machine>(machines: [M; 2]) {
+    let (width, height) = (90, 64);
+    let rgb = |seed| {
+        let planes =
+            [picture(width, height, seed), picture(width, height, seed + 50), picture(width, height, seed + 90)];
+        let pixel = |at: usize| std::array::from_fn(|channel| planes[channel].pixels()[at]);
+        ImageRgb8::from_pixels(width, height, (0..width * height).map(pixel).collect()).unwrap()
+    };
+    let frames: Vec<ImageRgb8> = (1..=3).map(rgb).collect();
+    let (empty, mut known) = (rgb(9), ImageGrey8::new(width, height));
+    known.pixels_mut()[width..].fill(1);
+    let input = InputFormat { width: 32, height: 32, bgr: true, pad: Some(114), mean: 1.0, scale: 0.5 };
+    let akaze =
+        Akaze::new(AkazeParams { n_octaves: 1, n_octave_layers: 2, threshold: 0.0005, ..AkazeParams::default() });
+    let params = FrameParams {
+        size: (width, height),
+        count: 2,
+        input: Some(input),
+        reach: 2,
+        threshold: 40,
+        features: Some(akaze.clone()),
+    };
+    let mut backends = machines.map(|machine| FrameBackend::new(machine, params.clone()).unwrap());
+    for (backend, frames) in backends.iter_mut().zip(frames.chunks(2)) {
+        backend.set_scene(&empty, &known).unwrap();
+        backend.begin(&frames.iter().collect::<Vec<_>>()).unwrap();
+    }
+    let seen: Vec<Seen> = backends.iter_mut().flat_map(|backend| backend.finish().unwrap()).collect();
+    assert_eq!(seen.len(), frames.len());
+    let mut scene = OpponentImage::default();
+    scene.fill(&empty);
+    for (seen, frame) in seen.iter().zip(&frames) {
+        let mut planes = Vec::new();
+        letterbox(frame, frame.bounds(), input, &mut planes);
+        assert_eq!(seen.input, planes);
+        let (mut colours, mut change) = (OpponentImage::default(), ImageGrey8::default());
+        colours.fill(frame);
+        colour_change(&colours, &scene, &known, 2, &mut Vec::new(), &mut change);
+        change.pixels_mut().iter_mut().for_each(|pixel| *pixel = u8::from(*pixel >= 40));
+        let changed = components(&change, &mut ComponentScratch::default());
+        assert!(!changed.is_empty());
+        assert_eq!(seen.changed, changed);
+        let grey = |&[r, g, b]: &[u8; 3]| {
+            ((4899 * u32::from(r) + 9617 * u32::from(g) + 1868 * u32::from(b) + 8192) >> 14) as u8
+        };
+        let grey = ImageGrey8::from_pixels(width, height, frame.pixels().iter().map(grey).collect()).unwrap();
+        assert_eq!(seen.features.as_ref().unwrap(), &akaze_on_cpu(&akaze, &grey));
+    }
+}
+
+#[test]
+fn a_frame_goes_up_once_and_what_comes_down_is_what_the_cpu_sees() {
+    check_frames([1, 2].map(|seed| HostMachine::new(Build::Plain, Order::Random(seed))));
+    match Gpu::open(0, None, &NoStore).and_then(|(gpu, _)| Ok([gpu.fork()?, gpu])) {
+        Ok(queues) => check_frames(queues),
+        Err(error) => eprintln!("skipped on a GPU: {error}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod demo;
+mod doctor;
 mod eval;
 mod import;
 mod lake;
@@ -53,6 +54,7 @@ enum Command {
     Lake(lake::Lake),
     Query(query::Query),
     Eval(eval::Eval),
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell, such as `larder completions bash > /etc/bash_completion.d/larder`
     Completions {
         /// For which shell
@@ -82,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Lake(lake) => lake.run(&output),
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),
+        Command::Doctor(doctor) => doctor.run(&output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "larder", &mut io::stdout());
             Ok(())

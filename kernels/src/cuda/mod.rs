@@ -3,6 +3,7 @@
 //! The sources are in `kernels/cuda/`, compiled when they are first needed ([`compile`]) and kept ([`cache`]). What launches
 //! them is written against a [`Machine`], which is a GPU, or in tests the CPU, in any order of threads.
 
+pub mod backend;
 pub mod cache;
 pub mod compile;
 pub mod driver;

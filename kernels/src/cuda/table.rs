@@ -49,7 +49,7 @@ pub(super) const MATCH_TILE: usize = 64;
 /// Steps of diffusion that `diffuse_steps` takes at once (`FUSED_STEPS`).
 pub(crate) const FUSED_STEPS: usize = 4;
 /// Pixels of a picture that `diffuse_whole` holds (`WHOLE_PIXELS`).
-pub(crate) const WHOLE_PIXELS: usize = 8192;
+pub(crate) const WHOLE_PIXELS: usize = 6144;
 /// Bins of the histogram of slopes (`CONTRAST_BINS`).
 pub(crate) const CONTRAST_BINS: usize = 300;
 /// The most candidates of a picture that `point_settle` goes through (`SETTLE_CAPACITY`).

@@ -377,37 +377,64 @@ pub fn components<M: Machine>(
     threshold: u8,
     memory: &mut ComponentMemory<M>,
 ) -> Result<Vec<Vec<Component>>, M::Error> {
-    let [width, height, count] = masks.extent();
-    assert_eq!(memory.extent, masks.extent(), "memory for masks of another size");
-    assert!(width.max(height) <= usize::from(u16::MAX), "a side is too long");
-    memory.launch(machine, masks, threshold)?;
-    if width * height == 0 {
-        return Ok(vec![Vec::new(); count]);
+    memory.begin(machine, masks, threshold)?;
+    memory.finish(machine, masks, threshold)
+}
+
+impl<M: Machine> ComponentMemory<M> {
+    /// Starts to look for the components of masks; does not wait.
+    ///
+    /// # Errors
+    /// Where the machine fails.
+    ///
+    /// # Panics
+    /// As [`components`].
+    pub fn begin(&self, machine: &M, masks: &Pictures<M, u8>, threshold: u8) -> Result<(), M::Error> {
+        let [width, height, _] = masks.extent();
+        assert_eq!(self.extent, masks.extent(), "memory for masks of another size");
+        assert!(width.max(height) <= usize::from(u16::MAX), "a side is too long");
+        self.launch(machine, masks, threshold)
     }
-    let totals = memory.numbering.totals().first(machine, count)?;
-    let most = totals.iter().copied().max().map_or(0, i32::unsigned_abs) as usize;
-    if most > memory.capacity {
-        memory.capacity = most.next_power_of_two();
-        memory.found = Array::new(machine, 5 * memory.capacity * count)?;
-        memory.launch(machine, masks, threshold)?;
-    }
-    let capacity = memory.capacity;
-    let found = memory.found.first(machine, 5 * capacity * count)?;
-    let side = |value: u32| value as u16;
-    let of_picture = |(picture, &total): (usize, &i32)| {
-        let rows = &found[picture * 5 * capacity..];
-        let component = |i: usize| Component {
-            bounds: BoundingBox {
-                left: side(rows[i]),
-                top: side(rows[capacity + i]),
-                right: side(rows[2 * capacity + i]),
-                bottom: side(rows[3 * capacity + i]),
-            },
-            area: rows[4 * capacity + i],
+
+    /// Waits for what was begun with the same masks and threshold: the components of each.
+    ///
+    /// # Errors
+    /// Where the machine fails.
+    pub fn finish(
+        &mut self,
+        machine: &M,
+        masks: &Pictures<M, u8>,
+        threshold: u8,
+    ) -> Result<Vec<Vec<Component>>, M::Error> {
+        let [width, height, count] = self.extent;
+        if width * height == 0 {
+            return Ok(vec![Vec::new(); count]);
+        }
+        let totals = self.numbering.totals().first(machine, count)?;
+        let most = totals.iter().copied().max().map_or(0, i32::unsigned_abs) as usize;
+        if most > self.capacity {
+            self.capacity = most.next_power_of_two();
+            self.found = Array::new(machine, 5 * self.capacity * count)?;
+            self.launch(machine, masks, threshold)?;
+        }
+        let capacity = self.capacity;
+        let found = self.found.first(machine, 5 * capacity * count)?;
+        let side = |value: u32| value as u16;
+        let of_picture = |(picture, &total): (usize, &i32)| {
+            let rows = &found[picture * 5 * capacity..];
+            let component = |i: usize| Component {
+                bounds: BoundingBox {
+                    left: side(rows[i]),
+                    top: side(rows[capacity + i]),
+                    right: side(rows[2 * capacity + i]),
+                    bottom: side(rows[3 * capacity + i]),
+                },
+                area: rows[4 * capacity + i],
+            };
+            (0..total.unsigned_abs() as usize).map(component).collect()
         };
-        (0..total.unsigned_abs() as usize).map(component).collect()
-    };
-    Ok(totals.iter().enumerate().map(of_picture).collect())
+        Ok(totals.iter().enumerate().map(of_picture).collect())
+    }
 }
 
 /// [`crate::nms::non_maximum_suppression`].

@@ -4,6 +4,8 @@
 //! those of the CPU, bit for bit, where conductivity is [`Diffusivity::PmG2`] or [`Diffusivity::Charbonnier`]; the other two
 //! take an exponential, which differs in the last place.
 
+use std::sync::Arc;
+
 use crate::{
     ImageGrey8,
     cuda::{
@@ -119,14 +121,13 @@ impl Plan {
 const CAPACITY: usize = 4096;
 
 /// A machine's memory for a batch, and what is launched on it.
-#[derive(Debug)]
 struct Batch<M: Machine> {
     plan: Plan,
     count: usize,
     capacity: usize,
     /// Points of a picture that there is room for.
     most: usize,
-    pictures: Pictures<M, u8>,
+    pictures: Arc<Pictures<M, u8>>,
     // The scale space. Slopes of all levels lie one behind the other; so does brightness, where descriptors need it.
     light: Array<M, f32>,
     light_starts: Vec<u64>,
@@ -171,14 +172,8 @@ fn from<M: Machine, T>(array: &Array<M, T>, at: u64) -> Argument {
 }
 
 impl<M: Machine> Batch<M> {
-    fn new(
-        machine: &M,
-        plan: Plan,
-        width: usize,
-        height: usize,
-        count: usize,
-        capacity: usize,
-    ) -> Result<Self, M::Error> {
+    fn new(machine: &M, plan: Plan, pictures: Arc<Pictures<M, u8>>, capacity: usize) -> Result<Self, M::Error> {
+        let [width, height, count] = pictures.extent();
         let pixels = width * height * count;
         let floats = |len| Array::<M, f32>::new(machine, len);
         let mut all_pixels = 0;
@@ -210,7 +205,7 @@ impl<M: Machine> Batch<M> {
             count,
             capacity,
             most,
-            pictures: Pictures::new(machine, width, height, count)?,
+            pictures,
             light: floats(if keeps_light { all_pixels } else { 2 * pixels })?,
             half: floats(pixels / 4)?,
             smooth: floats(pixels)?,
@@ -461,22 +456,10 @@ struct Recorded<M: Machine> {
 }
 
 impl<M: Machine> Recorded<M> {
-    fn new(machine: &M, plan: Plan, size: (usize, usize), count: usize, capacity: usize) -> Result<Self, M::Error> {
-        let batch = Batch::new(machine, plan, size.0, size.1, count, capacity)?;
+    fn new(machine: &M, plan: Plan, pictures: Arc<Pictures<M, u8>>, capacity: usize) -> Result<Self, M::Error> {
+        let batch = Batch::new(machine, plan, pictures, capacity)?;
         let graph = machine.record(&mut || batch.launch(machine))?;
         Ok(Self { batch, graph })
-    }
-
-    /// Finds the points of as many pictures as the batch has room for, or fewer, whose memory must then hold others. Whether
-    /// there was room for all candidates.
-    fn run(&self, machine: &M, pictures: &[&ImageGrey8]) -> Result<bool, M::Error> {
-        assert!(pictures.len() <= self.batch.count, "{} pictures in a batch of {}", pictures.len(), self.batch.count);
-        for (index, picture) in pictures.iter().enumerate() {
-            self.batch.pictures.put(machine, index, picture)?;
-        }
-        machine.replay(&self.graph)?;
-        let most = self.batch.most_candidates(machine)?;
-        Ok(most <= self.batch.capacity)
     }
 }
 
@@ -486,12 +469,11 @@ fn doubled(capacity: usize) -> Option<usize> {
 }
 
 macro_rules! on_device {
-    ($(#[$meta:meta])* $name:ident, $of:ident, $plan:ident, $features:ty, |$batch:ident, $machine:ident| $descriptors:expr) => {
+    ($(#[$meta:meta])* $name:ident, $of:ident, $plan:ident, $features:ty, $descriptors:ident) => {
         $(#[$meta])*
         pub struct $name<M: Machine> {
             of: $of,
-            size: (usize, usize),
-            count: usize,
+            pictures: Arc<Pictures<M, u8>>,
             recorded: Recorded<M>,
         }
 
@@ -505,13 +487,41 @@ macro_rules! on_device {
             /// Where a side is below 3 pixels, or there is no picture.
             pub fn new(machine: &M, of: &$of, width: usize, height: usize, count: usize) -> Result<Self, M::Error> {
                 assert!(width >= 3 && height >= 3 && count > 0, "{count} pictures of {width} by {height}");
-                let (size, plan) = ((width, height), Plan::$plan(of, width, height));
-                let recorded = Recorded::new(machine, plan, size, count, CAPACITY)?;
-                Ok(Self { of: of.clone(), size, count, recorded })
+                let pictures = Arc::new(Pictures::new(machine, width, height, count)?);
+                let recorded = Recorded::new(machine, Plan::$plan(of, width, height), pictures.clone(), CAPACITY)?;
+                Ok(Self { of: of.clone(), pictures, recorded })
             }
 
-            /// The points of each picture and their descriptors, the strongest first; none where a picture has more
-            /// candidates than kernels go through (over 16,384): the CPU has no such limit.
+            /// Where the brightness of the pictures is to be written before [`Self::begin`].
+            pub fn pictures(&self) -> &Pictures<M, u8> {
+                &self.pictures
+            }
+
+            /// Starts to look for the points of what is in [`Self::pictures`]; does not wait.
+            ///
+            /// # Errors
+            /// Where the machine fails.
+            pub fn begin(&self, machine: &M) -> Result<(), M::Error> {
+                machine.replay(&self.recorded.graph)
+            }
+
+            /// Waits for what was begun: the points of each picture and their descriptors, the strongest first. None where a
+            /// picture has more candidates than kernels go through (over 16,384): the CPU has no such limit.
+            ///
+            /// # Errors
+            /// Where the machine fails.
+            pub fn finish(&mut self, machine: &M) -> Result<Option<Vec<$features>>, M::Error> {
+                while self.recorded.batch.most_candidates(machine)? > self.recorded.batch.capacity {
+                    let Some(capacity) = doubled(self.recorded.batch.capacity) else { return Ok(None) };
+                    let [width, height, _] = self.pictures.extent();
+                    let plan = Plan::$plan(&self.of, width, height);
+                    self.recorded = Recorded::new(machine, plan, self.pictures.clone(), capacity)?;
+                    self.begin(machine)?;
+                }
+                Ok(Some($descriptors(&self.recorded.batch, machine)?))
+            }
+
+            /// All of it for pictures that are not on the machine yet.
             ///
             /// # Errors
             /// Where the machine fails.
@@ -520,18 +530,16 @@ macro_rules! on_device {
             /// Where there are more pictures than were said, or one is of another size.
             pub fn detect_and_compute(
                 &mut self,
-                $machine: &M,
+                machine: &M,
                 pictures: &[&ImageGrey8],
             ) -> Result<Option<Vec<$features>>, M::Error> {
-                while !self.recorded.run($machine, pictures)? {
-                    let Some(capacity) = doubled(self.recorded.batch.capacity) else { return Ok(None) };
-                    let plan = Plan::$plan(&self.of, self.size.0, self.size.1);
-                    self.recorded = Recorded::new($machine, plan, self.size, self.count, capacity)?;
+                for (index, picture) in pictures.iter().enumerate() {
+                    self.pictures.put(machine, index, picture)?;
                 }
-                let $batch = &self.recorded.batch;
-                let mut all = $descriptors?;
-                all.truncate(pictures.len());
-                Ok(Some(all))
+                self.begin(machine)?;
+                let mut all = self.finish(machine)?;
+                all.iter_mut().for_each(|all| all.truncate(pictures.len()));
+                Ok(all)
             }
         }
     };
@@ -539,12 +547,12 @@ macro_rules! on_device {
 
 on_device! {
     /// [`Kaze`] on a machine.
-    DeviceKaze, Kaze, of_kaze, FloatFeatures, |batch, machine| float_features(batch, machine)
+    DeviceKaze, Kaze, of_kaze, FloatFeatures, float_features
 }
 
 on_device! {
     /// [`Akaze`] on a machine.
-    DeviceAkaze, Akaze, of_akaze, BinaryFeatures, |batch, machine| binary_features(batch, machine)
+    DeviceAkaze, Akaze, of_akaze, BinaryFeatures, binary_features
 }
 
 fn float_features<M: Machine>(batch: &Batch<M>, machine: &M) -> Result<Vec<FloatFeatures>, M::Error> {
