@@ -48,11 +48,21 @@ __device__ __forceinline__ void append_point(
     candidates[POINT_LEVEL * capacity] = __int_as_float(level);
 }
 
-// Whether `value` is greater than the pixels around `at`; of its own level, that excepts itself.
-__device__ __forceinline__ bool greatest_around(const float *at, int width, float value, bool own) {
+// Whether `value`, that of `at`, is greater than the four pixels around it that come before it, and not less than those after
+// it: of equal ones, the first is found.
+__device__ __forceinline__ bool first_greatest(const float *at, int width, float value) {
+    const float *above = at - width, *below = at + width;
+    return value > above[-1] && value > above[0] && value > above[1] && value > at[-1] && value >= at[1] &&
+           value >= below[-1] && value >= below[0] && value >= below[1];
+}
+
+// Whether `value` is greater than all nine pixels around a place of another level; or not less, where that comes after.
+__device__ __forceinline__ bool greater_than_level(const float *at, int width, float value, bool is_after) {
     for (int y = -1; y <= 1; y++)
-        for (int x = -1; x <= 1; x++)
-            if (!(own && x == 0 && y == 0) && !(value > at[(long long)y * width + x])) return false;
+        for (int x = -1; x <= 1; x++) {
+            float other = at[(long long)y * width + x];
+            if (!(is_after ? value >= other : value > other)) return false;
+        }
     return true;
 }
 
@@ -64,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(256) maxima_flat(
     if (x < border || y < border || x >= width - border || y >= height - border) return;
     const float *at = plane + (size_t)blockIdx.z * width * height + (size_t)y * width + x;
     float value = *at;
-    if (!(value > threshold) || !greatest_around(at, width, value, true)) return;
+    if (!(value > threshold) || !first_greatest(at, width, value)) return;
     const float *above = at - width, *below = at + width;
     float dx = 0.5f * (at[1] - at[-1]), dy = 0.5f * (below[0] - above[0]);
     float dxx = at[1] + at[-1] - 2.0f * at[0], dyy = below[0] + above[0] - 2.0f * at[0];
@@ -90,8 +100,8 @@ extern "C" __global__ void __launch_bounds__(256) maxima_between(
     size_t place = (size_t)blockIdx.z * width * height + (size_t)y * width + x;
     const float *at = plane + place, *under = lower + place, *over = upper + place;
     float value = *at;
-    if (!(value > threshold) || !greatest_around(at, width, value, true) || !greatest_around(under, width, value, false) ||
-        !greatest_around(over, width, value, false))
+    if (!(value > threshold) || !first_greatest(at, width, value) || !greater_than_level(under, width, value, false) ||
+        !greater_than_level(over, width, value, true))
         return;
     float slope[3] = {0.5f * (at[1] - at[-1]), 0.5f * (at[width] - at[-width]), 0.5f * (*over - *under)};
     float xx = at[1] + at[-1] - 2.0f * value, yy = at[width] + at[-width] - 2.0f * value;
@@ -241,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(256) point_keep(
     float size = level[LEVEL_SIZE], step = level[LEVEL_STEP];
     if (layers > 0) {
         size = size * two_to(sorted[POINT_SHIFT * capacity] / (float)layers);
-        step = roundf(size / 2.0f);
+        step = size / 2.0f;
     }
     kept[KEPT_X * most] = sorted[POINT_PLACE_X * capacity];
     kept[KEPT_Y * most] = sorted[POINT_PLACE_Y * capacity];
@@ -262,8 +272,8 @@ __device__ __forceinline__ size_t level_start(const uint64 *starts, const int *s
 }
 
 #define DISC_SAMPLES 112
-#define CIRCLE_PARTS 42
-#define CIRCLE_WINDOW 7
+#define CIRCLE_PARTS 48
+#define CIRCLE_WINDOW 8
 #define PI_F 3.14159265358979f
 
 // kaze::orientation::angle_of.

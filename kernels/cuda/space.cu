@@ -292,37 +292,81 @@ extern "C" __global__ void __launch_bounds__(1024) diffuse_whole(
 #define SLOPE_SIDE (3.0f / 32.0f)
 #define SLOPE_MIDDLE (10.0f / 32.0f)
 
-__device__ __forceinline__ float weighed(float before, float here, float after) {
-    return SLOPE_SIDE * (before + after) + SLOPE_MIDDLE * here;
+// Where slopes are taken from: pixels at a whole distance and one more, on either side, and the part of the way between.
+struct Reach {
+    int near_before, far_before, near_after, far_after;
+    float part;
+};
+
+__device__ __forceinline__ Reach reach_along(int at, int length, int whole, float part) {
+    Reach reach = {max(at - whole, 0), max(at - whole - 1, 0), min(at + whole, length - 1), min(at + whole + 1, length - 1), part};
+    return reach;
 }
 
-// Slopes across and down over `reach` pixels to either side.
+__device__ __forceinline__ float along(float part, float near, float far) { return near + part * (far - near); }
+
+// A column between the rows above and below, weighed; and its ends' difference.
+struct Column {
+    const float *plane;
+    size_t near_above, far_above, row, near_below, far_below;
+    float part;
+};
+
+__device__ __forceinline__ float above_of(const Column &of, int x) {
+    return along(of.part, of.plane[of.near_above + x], of.plane[of.far_above + x]);
+}
+__device__ __forceinline__ float below_of(const Column &of, int x) {
+    return along(of.part, of.plane[of.near_below + x], of.plane[of.far_below + x]);
+}
+__device__ __forceinline__ float sum_of(const Column &of, int x) {
+    return SLOPE_SIDE * (above_of(of, x) + below_of(of, x)) + SLOPE_MIDDLE * of.plane[of.row + x];
+}
+__device__ __forceinline__ float difference_of(const Column &of, int x) { return below_of(of, x) - above_of(of, x); }
+
+__device__ __forceinline__ Column column_of(const float *plane, int width, int y, Reach down) {
+    Column column = {plane,
+                     (size_t)down.near_before * width,
+                     (size_t)down.far_before * width,
+                     (size_t)y * width,
+                     (size_t)down.near_after * width,
+                     (size_t)down.far_after * width,
+                     down.part};
+    return column;
+}
+
+// The slope across, of columns' sums.
+__device__ __forceinline__ float slope_across(const Column &of, Reach to) {
+    return along(to.part, sum_of(of, to.near_after), sum_of(of, to.far_after)) -
+           along(to.part, sum_of(of, to.near_before), sum_of(of, to.far_before));
+}
+
+// The slope down, of columns' differences.
+__device__ __forceinline__ float slope_down(const Column &of, int x, Reach to) {
+    float before = along(to.part, difference_of(of, to.near_before), difference_of(of, to.far_before));
+    float after = along(to.part, difference_of(of, to.near_after), difference_of(of, to.far_after));
+    return SLOPE_SIDE * (before + after) + SLOPE_MIDDLE * difference_of(of, x);
+}
+
+// Slopes across and down over `whole` pixels and `part` of the next to either side.
 extern "C" __global__ void __launch_bounds__(256)
-    slopes(const float *smooth, int width, int height, int reach, float *dx, float *dy) {
+    slopes(const float *smooth, int width, int height, int whole, float part, float *dx, float *dy) {
     int x = thread_x(), y = thread_y();
     if (x >= width || y >= height) return;
     size_t first = (size_t)blockIdx.z * width * height, at = first + (size_t)y * width + x;
-    smooth += first;
-    const float *row = smooth + (size_t)y * width, *above = smooth + (size_t)max(y - reach, 0) * width;
-    const float *below = smooth + (size_t)min(y + reach, height - 1) * width;
-    int left = max(x - reach, 0), right = min(x + reach, width - 1);
-    dx[at] = weighed(above[right], row[right], below[right]) - weighed(above[left], row[left], below[left]);
-    dy[at] = weighed(below[left] - above[left], below[x] - above[x], below[right] - above[right]);
+    Reach beside = reach_along(x, width, whole, part);
+    Column column = column_of(smooth + first, width, y, reach_along(y, height, whole, part));
+    dx[at] = slope_across(column, beside);
+    dy[at] = slope_down(column, x, beside);
 }
 
-// The determinant of the Hessian, from slopes taken over the same reach.
-extern "C" __global__ void __launch_bounds__(256)
-    determinant(const float *dx, const float *dy, int width, int height, int reach, float *out) {
+// The determinant of the Hessian, from slopes taken over the same reach, times `weight`.
+extern "C" __global__ void __launch_bounds__(256) determinant(
+    const float *dx, const float *dy, int width, int height, int whole, float part, float weight, float *out) {
     int x = thread_x(), y = thread_y();
     if (x >= width || y >= height) return;
-    size_t first = (size_t)blockIdx.z * width * height, row = (size_t)y * width;
-    size_t above = (size_t)max(y - reach, 0) * width, below = (size_t)min(y + reach, height - 1) * width;
-    int left = max(x - reach, 0), right = min(x + reach, width - 1);
-    dx += first;
-    dy += first;
-    float dxx = weighed(dx[above + right], dx[row + right], dx[below + right]) -
-                weighed(dx[above + left], dx[row + left], dx[below + left]);
-    float dxy = weighed(dx[below + left] - dx[above + left], dx[below + x] - dx[above + x], dx[below + right] - dx[above + right]);
-    float dyy = weighed(dy[below + left] - dy[above + left], dy[below + x] - dy[above + x], dy[below + right] - dy[above + right]);
-    out[first + row + x] = dxx * dyy - dxy * dxy;
+    size_t first = (size_t)blockIdx.z * width * height;
+    Reach beside = reach_along(x, width, whole, part), down = reach_along(y, height, whole, part);
+    Column of_dx = column_of(dx + first, width, y, down), of_dy = column_of(dy + first, width, y, down);
+    float dxx = slope_across(of_dx, beside), dxy = slope_down(of_dx, x, beside), dyy = slope_down(of_dy, x, beside);
+    out[first + (size_t)y * width + x] = weight * (dxx * dyy - dxy * dxy);
 }

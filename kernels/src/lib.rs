@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod align;
+mod buffer;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;

@@ -18,8 +18,8 @@ use crate::{
 };
 
 use super::{
-    Akaze, CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, Kaze, SLOPE_SIGMA, filter::gaussian, mldb, msurf,
-    orientation::Disc,
+    Akaze, CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, Kaze, SLOPE_SIGMA, filter::gaussian, hessian::Reach, mldb,
+    msurf, orientation::Disc,
 };
 
 /// One level of the scale space of pictures of a given size.
@@ -29,11 +29,13 @@ struct Level {
     width: usize,
     height: usize,
     /// Pixels of the level over which slopes are taken.
-    scale: usize,
+    reach: Reach,
+    /// What determinants of this level weigh.
+    weight: f32,
     /// Pixels at the edges in which no point lies.
     border: usize,
     steps: Vec<f32>,
-    /// Radius of what is described, pixels of the picture for one of the level, where its first pixel lies in the picture,
+    /// How far points are apart, pixels of the picture for one of the level, where its first pixel lies in the picture,
     /// diameter of what is described, pixels of the level from sample to sample.
     factors: [f32; 5],
 }
@@ -41,7 +43,11 @@ struct Level {
 /// What the launches of a batch depend on.
 #[derive(Debug)]
 struct Plan {
+    /// The blur of the first level.
+    first_sigma: f64,
     levels: Vec<Level>,
+    /// Levels before the first that a point can lie in, which are not counted.
+    levels_before: u32,
     layers: usize,
     diffusivity: Diffusivity,
     threshold: f32,
@@ -63,15 +69,18 @@ impl Plan {
     fn of_kaze(kaze: &Kaze, width: usize, height: usize) -> Self {
         let params = kaze.params();
         let level = |(index, level): (usize, &super::plain::Level)| Level {
-            octave: index / params.n_octave_layers,
+            octave: index.saturating_sub(1) / params.n_octave_layers,
             width,
             height,
-            scale: level.scale,
+            reach: level.reach,
+            weight: level.weight,
             border: 1,
             steps: level.steps.clone(),
-            factors: [level.sigma as f32, 1.0, 0.0, 2.0 * level.sigma as f32, 0.0],
+            factors: [level.apart(), 1.0, 0.0, 2.0 * level.sigma as f32, 0.0],
         };
         Self {
+            first_sigma: kaze.levels.first().map_or(FIRST_SIGMA, |level| level.sigma),
+            levels_before: 1,
             levels: kaze.levels.iter().enumerate().map(level).collect(),
             layers: params.n_octave_layers,
             diffusivity: params.diffusivity,
@@ -93,18 +102,15 @@ impl Plan {
             octave: level.octave,
             width: width >> level.octave,
             height: height >> level.octave,
-            scale: level.scale,
+            reach: level.reach,
+            weight: level.weight,
             border: level.border,
             steps: level.steps.clone(),
-            factors: [
-                level.radius(),
-                level.ratio(),
-                0.5 * (level.ratio() - 1.0),
-                2.0 * level.radius(),
-                level.scale as f32,
-            ],
+            factors: [level.apart(), level.ratio(), 0.5 * (level.ratio() - 1.0), 2.0 * level.radius(), level.step],
         };
         Self {
+            first_sigma: FIRST_SIGMA,
+            levels_before: 0,
             levels: akaze.levels.iter().take_while(|level| level.octave < octaves).map(level).collect(),
             layers: params.n_octave_layers,
             diffusivity: params.diffusivity,
@@ -282,7 +288,7 @@ impl<M: Machine> Batch<M> {
         let (width, height): (Argument, Argument) = (level.width.into(), level.height.into());
         let light = from(&self.light, self.light_starts[index]);
         let Some(before) = index.checked_sub(1) else {
-            let ([first, second, third, fourth], middle) = gaussian::<4>(FIRST_SIGMA);
+            let ([first, second, third, fourth], middle) = gaussian::<4>(self.plan.first_sigma);
             let weights = [middle, first, second, third, fourth].map(Argument::from);
             let arguments = [&[(&self.pictures.pixels).into(), width, height], &weights[..], &[light]].concat();
             launch(machine, &table::SMOOTH_BYTES, extent, &arguments)?;
@@ -354,10 +360,11 @@ impl<M: Machine> Batch<M> {
         let (width, height, extent) = (level.width, level.height, [level.width, level.height, self.count]);
         let start: u64 = self.plan.levels[..index].iter().map(|l| (l.width * l.height * self.count) as u64).sum();
         let (dx, dy) = (from(&self.dx, start), from(&self.dy, start));
-        let (w, h, reach): (Argument, Argument, Argument) = (width.into(), height.into(), level.scale.into());
-        launch(machine, &table::SLOPES, extent, &[(&self.smooth).into(), w, h, reach, dx, dy])?;
+        let (w, h): (Argument, Argument) = (width.into(), height.into());
+        let (whole, part): (Argument, Argument) = (level.reach.whole.into(), level.reach.part.into());
+        launch(machine, &table::SLOPES, extent, &[(&self.smooth).into(), w, h, whole, part, dx, dy])?;
         let plane = |index: usize| Argument::from(&self.determinants[index % 3]);
-        launch(machine, &table::DETERMINANT, extent, &[dx, dy, w, h, reach, plane(index)])?;
+        launch(machine, &table::DETERMINANT, extent, &[dx, dy, w, h, whole, part, level.weight.into(), plane(index)])?;
         let threshold = self.plan.threshold.into();
         let (capacity, counts) = (self.capacity.into(), self.candidate_counts());
         let candidates = (&self.candidates).into();
@@ -432,7 +439,7 @@ impl<M: Machine> Batch<M> {
             let mut rows = vec![0.0; 6 * most];
             self.kept.get(machine, picture * table::KEPT_ROWS * most, &mut rows)?;
             let keypoint = |i: usize| {
-                let level = rows[5 * most + i].to_bits();
+                let level = rows[5 * most + i].to_bits() - self.plan.levels_before;
                 Keypoint {
                     x: rows[i],
                     y: rows[most + i],
