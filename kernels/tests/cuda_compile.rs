@@ -88,6 +88,14 @@ fn a_source_that_is_wrong_is_an_error_with_the_compilers_words() {
 }
 
 #[test]
+fn nvrtc_can_be_loaded_again_after_it_was_dropped() {
+    for _ in 0..2 {
+        let Some(nvrtc) = nvrtc() else { return };
+        nvrtc.compile("extern \"C\" __global__ void f(int *to) { *to = 7; }", CHIPS[2], &OPTIONS).unwrap();
+    }
+}
+
+#[test]
 fn a_missing_nvrtc_is_an_error_that_names_it() {
     let error = Nvrtc::load(Some(&PathBuf::from("/there/is/no/such/folder")), 13).unwrap_err();
     assert!(error.to_string().starts_with("libnvrtc.so.13 does not load: "), "{error}");

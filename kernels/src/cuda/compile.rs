@@ -10,8 +10,6 @@ use std::{
     ptr,
 };
 
-use libloading::Library;
-
 use super::library::{LibraryError, function, load};
 
 /// A generation of GPUs: compute capability, such as 8.9.
@@ -96,9 +94,6 @@ pub struct Nvrtc {
     cubin: Text,
     destroy: Destroy,
     path: String,
-    // The functions are there as long as these are.
-    _library: Library,
-    _builtins: Option<Library>,
 }
 
 impl Nvrtc {
@@ -111,26 +106,27 @@ impl Nvrtc {
         let versions =
             [(13, "libnvrtc.so.13", "libnvrtc-builtins.so.13.0"), (12, "libnvrtc.so.12", "libnvrtc-builtins.so.12.8")];
         let usable = || versions.iter().filter(|(major, ..)| *major <= newest);
-        let builtins = usable().find_map(|(_, _, name)| Some(load(folder, &[name]).ok()?.0));
+        for (_, _, builtins) in usable() {
+            // Where they are missing, compiling says so.
+            load(folder, &[builtins]).ok();
+        }
         let names: Vec<&str> = usable().map(|(_, name, _)| *name).collect();
         let (library, path) = load(folder, &names)?;
-        // SAFETY: the types are those of nvrtc.h, the same in CUDA 12 and 13; the library is kept.
+        // SAFETY: the types are those of nvrtc.h, the same in CUDA 12 and 13.
         let (version, mut nvrtc) = unsafe {
-            let version: Version = function(&library, &path, "nvrtcVersion")?;
+            let version: Version = function(library, &path, "nvrtcVersion")?;
             (
                 version,
                 Self {
                     version: (0, 0),
-                    create: function(&library, &path, "nvrtcCreateProgram")?,
-                    compile: function(&library, &path, "nvrtcCompileProgram")?,
-                    log_size: function(&library, &path, "nvrtcGetProgramLogSize")?,
-                    log: function(&library, &path, "nvrtcGetProgramLog")?,
-                    cubin_size: function(&library, &path, "nvrtcGetCUBINSize")?,
-                    cubin: function(&library, &path, "nvrtcGetCUBIN")?,
-                    destroy: function(&library, &path, "nvrtcDestroyProgram")?,
+                    create: function(library, &path, "nvrtcCreateProgram")?,
+                    compile: function(library, &path, "nvrtcCompileProgram")?,
+                    log_size: function(library, &path, "nvrtcGetProgramLogSize")?,
+                    log: function(library, &path, "nvrtcGetProgramLog")?,
+                    cubin_size: function(library, &path, "nvrtcGetCUBINSize")?,
+                    cubin: function(library, &path, "nvrtcGetCUBIN")?,
+                    destroy: function(library, &path, "nvrtcDestroyProgram")?,
                     path,
-                    _library: library,
-                    _builtins: builtins,
                 },
             )
         };

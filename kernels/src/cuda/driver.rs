@@ -89,15 +89,15 @@ const MINOR: c_int = 76;
 /// [`DriverError`], which says why there is no GPU to use.
 pub fn probe(folder: Option<&Path>) -> Result<Driver, DriverError> {
     let (library, name) = load(folder, &["libcuda.so.1", "libcuda.so", "nvcuda.dll"])?;
-    // SAFETY: the types are those of cuda.h, which never change for a name; the library lives to the end of this function.
+    // SAFETY: the types are those of cuda.h, which never change for a name.
     let (init, version, count, get, device_name, attribute, memory) = unsafe {
-        let init: Init = function(&library, &name, "cuInit")?;
-        let version: Number = function(&library, &name, "cuDriverGetVersion")?;
-        let count: Number = function(&library, &name, "cuDeviceGetCount")?;
-        let get: Get = function(&library, &name, "cuDeviceGet")?;
-        let device_name: Name = function(&library, &name, "cuDeviceGetName")?;
-        let attribute: Attribute = function(&library, &name, "cuDeviceGetAttribute")?;
-        let memory: Memory = function(&library, &name, "cuDeviceTotalMem_v2")?;
+        let init: Init = function(library, &name, "cuInit")?;
+        let version: Number = function(library, &name, "cuDriverGetVersion")?;
+        let count: Number = function(library, &name, "cuDeviceGetCount")?;
+        let get: Get = function(library, &name, "cuDeviceGet")?;
+        let device_name: Name = function(library, &name, "cuDeviceGetName")?;
+        let attribute: Attribute = function(library, &name, "cuDeviceGetAttribute")?;
+        let memory: Memory = function(library, &name, "cuDeviceTotalMem_v2")?;
         (init, version, count, get, device_name, attribute, memory)
     };
     let mut number = 0;

@@ -1,6 +1,9 @@
 //! Shared libraries that may or may not be there, loaded when the program runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+};
 
 use libloading::Library;
 
@@ -26,27 +29,35 @@ pub enum LibraryError {
 }
 
 /// Loads the first of `names` that loads, in `folder` or else where the system looks.
-pub(super) fn load(folder: Option<&Path>, names: &[&str]) -> Result<(Library, String), LibraryError> {
-    let mut reasons = Vec::new();
+///
+/// It stays to the end of the program, so that pointers to its functions stay good.
+pub(super) fn load(folder: Option<&Path>, names: &[&str]) -> Result<(&'static Library, String), LibraryError> {
+    let mut first_reason = None;
     for name in names {
-        let path = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+        let path = folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name)).display().to_string();
         // SAFETY: only libraries of the CUDA toolkit and driver are loaded, whose initialisers do nothing that could go wrong.
         match unsafe { Library::new(&path) } {
-            Ok(library) => return Ok((library, path.display().to_string())),
-            Err(reason) => reasons.push(reason.to_string()),
+            Ok(library) => return Ok((Box::leak(Box::new(library)), path)),
+            Err(error) => {
+                // What the system says is the error's source, and begins with what was asked for.
+                let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                first_reason.get_or_insert(reason.trim_start_matches(&format!("{path}: ")).to_owned());
+            }
         }
     }
-    Err(LibraryError::Missing {
-        name: names.first().copied().unwrap_or_default().to_owned(),
-        reason: reasons.join("; "),
-    })
+    let name = names.first().copied().unwrap_or_default().to_owned();
+    Err(LibraryError::Missing { name, reason: first_reason.unwrap_or_default() })
 }
 
 /// A function of a library, as a pointer of the type `F`.
 ///
 /// # Safety
-/// The function must be of that type; and the pointer must not be used once the library is closed.
-pub(super) unsafe fn function<F: Copy>(library: &Library, name: &str, function: &str) -> Result<F, LibraryError> {
+/// The function must be of that type.
+pub(super) unsafe fn function<F: Copy>(
+    library: &'static Library,
+    name: &str,
+    function: &str,
+) -> Result<F, LibraryError> {
     // SAFETY: the caller's.
     match unsafe { library.get::<F>(function.as_bytes()) } {
         Ok(symbol) => Ok(*symbol),

@@ -9,8 +9,6 @@ use std::{
     path::Path,
 };
 
-use libloading::Library;
-
 use super::{
     Array, Gpu, GpuError,
     library::{LibraryError, function, load},
@@ -118,8 +116,6 @@ pub struct Npp {
     gauss: Gauss,
     label_bytes: LabelBytes,
     labels: Labels,
-    // The functions are there as long as these are.
-    _libraries: [Library; 4],
 }
 
 impl Npp {
@@ -133,18 +129,17 @@ impl Npp {
         let (colour, colour_name) = load(folder, &["libnppicc.so.13"])?;
         let (geometry, geometry_name) = load(folder, &["libnppig.so.13"])?;
         let (filters, filters_name) = load(folder, &["libnppif.so.13"])?;
-        // SAFETY: the types are those of NPP 13's headers, and the libraries are of that version; they are kept.
+        // SAFETY: the types are those of NPP 13's headers, and the libraries are of that version.
         unsafe {
-            let version: LibVersion = function(&core, &core_name, "nppGetLibVersion")?;
+            let version: LibVersion = function(core, &core_name, "nppGetLibVersion")?;
             let version = version().as_ref().map_or((0, 0, 0), |v| (v.major, v.minor, v.build));
             Ok(Self {
                 version,
-                grey: function(&colour, &colour_name, "nppiRGBToGray_8u_C3C1R_Ctx")?,
-                resize: function(&geometry, &geometry_name, "nppiResize_8u_C3R_Ctx")?,
-                gauss: function(&filters, &filters_name, "nppiFilterGaussAdvancedBorder_32f_C1R_Ctx")?,
-                label_bytes: function(&filters, &filters_name, "nppiLabelMarkersUFGetBufferSize_32u_C1R")?,
-                labels: function(&filters, &filters_name, "nppiLabelMarkersUF_8u32u_C1R_Ctx")?,
-                _libraries: [core, colour, geometry, filters],
+                grey: function(colour, &colour_name, "nppiRGBToGray_8u_C3C1R_Ctx")?,
+                resize: function(geometry, &geometry_name, "nppiResize_8u_C3R_Ctx")?,
+                gauss: function(filters, &filters_name, "nppiFilterGaussAdvancedBorder_32f_C1R_Ctx")?,
+                label_bytes: function(filters, &filters_name, "nppiLabelMarkersUFGetBufferSize_32u_C1R")?,
+                labels: function(filters, &filters_name, "nppiLabelMarkersUF_8u32u_C1R_Ctx")?,
             })
         }
     }
