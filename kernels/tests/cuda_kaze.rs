@@ -231,12 +231,12 @@ fn pictures_of_any_size_have_the_points_of_the_cpu() {
 
 #[test]
 fn points_that_are_alike_come_in_the_order_of_the_cpu() {
-    // Spots on a grid, all the same, but for where they are.
+    // Spots on a grid, all the same, but for where they are; and each about a place between pixels, so that these are alike.
     let spot = |at: usize| {
-        let (x, y) = ((at % 144 % 24).abs_diff(12), (at / 144 % 24).abs_diff(12));
-        if x * x + y * y < 30 { 200 } else { 60 }
+        let (x, y) = ((2 * (at % 24)).abs_diff(23), (2 * (at / 120 % 24)).abs_diff(23));
+        if x * x + y * y < 120 { 200 } else { 60 }
     };
-    let picture = [ImageGrey8::from_pixels(144, 120, (0..144 * 120).map(spot).collect()).unwrap()];
+    let picture = [ImageGrey8::from_pixels(120, 120, (0..120 * 120).map(spot).collect()).unwrap()];
     for order in cuda::ORDERS {
         let machine = HostMachine::new(Build::Plain, order);
         let params = KazeParams { n_octaves: 2, threshold: 0.0005, ..KazeParams::default() };
@@ -244,6 +244,18 @@ fn points_that_are_alike_come_in_the_order_of_the_cpu() {
         assert!(features.keypoints.windows(2).any(|two| two[0].response == two[1].response));
         check_kaze(&machine, params, &picture, 10);
     }
+}
+
+#[test]
+fn points_of_every_octave_are_those_of_the_cpu() {
+    let machine = HostMachine::new(Build::Plain, Order::Random(11));
+    let picture = [picture(280, 240, 6)];
+    let params = AkazeParams { n_octaves: 2, n_octave_layers: 2, threshold: 0.0001, ..AkazeParams::default() };
+    let features = akaze_on_cpu(&Akaze::new(params), &picture[0]);
+    for octave in 0..2 {
+        assert!(features.keypoints.iter().any(|point| point.octave == octave), "none of octave {octave}");
+    }
+    check_akaze(&machine, params, &picture, 20);
 }
 
 #[test]
