@@ -10,6 +10,8 @@ mod buffer;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod decode;
 pub mod describe;
 pub mod features;

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod demo;
+mod doctor;
 mod eval;
 mod features;
 mod import;
@@ -55,6 +56,7 @@ enum Command {
     Query(query::Query),
     Eval(eval::Eval),
     Features(features::Features),
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell, such as `larder completions bash > /etc/bash_completion.d/larder`
     Completions {
         /// For which shell
@@ -85,6 +87,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),
         Command::Features(features) => features.run(&output),
+        Command::Doctor(doctor) => doctor.run(&output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "larder", &mut io::stdout());
             Ok(())
