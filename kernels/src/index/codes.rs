@@ -57,7 +57,13 @@ impl Described {
         Self::new(Kind::Binary, features.keypoints.clone(), codes.collect(), width, height)
     }
 
-    fn new(kind: Kind, keypoints: Vec<Keypoint>, codes: Vec<Code>, width: u16, height: u16) -> Result<Self, IndexError> {
+    fn new(
+        kind: Kind,
+        keypoints: Vec<Keypoint>,
+        codes: Vec<Code>,
+        width: u16,
+        height: u16,
+    ) -> Result<Self, IndexError> {
         if keypoints.len() != codes.len() {
             return Err(IndexError::Unpaired { points: keypoints.len(), descriptors: codes.len() });
         }

@@ -137,7 +137,8 @@ impl Candidate<'_> {
         }
         let matches = self.guided(&points, &found.map)?;
         let likeness = self.image.and_then(|image| {
-            self.segment.colours(self.place).likeness(image, &found.map, width, height)
+            let places = points.iter().map(|point| [f64::from(point.x), f64::from(point.y)]);
+            self.segment.colours(self.place).likeness(image, &found.map, [width, height], places)
         });
         Some(Recognised {
             product,

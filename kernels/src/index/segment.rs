@@ -174,7 +174,8 @@ impl<'a> Segment<'a> {
 
     /// Whether every index points to something, and all is in order.
     fn is_sound(&self, words: usize) -> bool {
-        let (starts, posts) = (self.numbers(self.at.starts, self.products + 1), self.numbers(self.at.posts, self.words + 1));
+        let (starts, posts) =
+            (self.numbers(self.at.starts, self.products + 1), self.numbers(self.at.posts, self.words + 1));
         let ids = (0..self.products).map(|product| self.id(product as u32));
         let covers = |column: &[[u8; 4]]| {
             let ends = (column.first().copied(), column.last().map(|&last| u32::from_le_bytes(last) as usize));
@@ -187,7 +188,10 @@ impl<'a> Segment<'a> {
             && self.word_column().is_sorted_by(|a, b| u32::from_le_bytes(*a) < u32::from_le_bytes(*b))
             && self.word_column().last().is_none_or(|&last| (u32::from_le_bytes(last) as usize) < words)
             && starts.windows(2).all(|pair| u32::from_le_bytes(pair[1]) - u32::from_le_bytes(pair[0]) <= 0xffff)
-            && self.numbers(self.at.spoken, self.features).iter().all(|&word| (u32::from_le_bytes(word) as usize) < words)
+            && self
+                .numbers(self.at.spoken, self.features)
+                .iter()
+                .all(|&word| (u32::from_le_bytes(word) as usize) < words)
             && self.numbers(self.at.owners, self.features).iter().zip(self.numbers(self.at.posted, self.features)).all(
                 |(&owner, &posted)| {
                     let (owner, posted) = (u32::from_le_bytes(owner) as usize, u32::from_le_bytes(posted));

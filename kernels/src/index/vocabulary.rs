@@ -93,10 +93,16 @@ impl Vocabulary {
         self.leaves.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn leaves(&self) -> &[Code] {
+        &self.leaves
+    }
+
     /// The `most` words nearest to a descriptor, nearest first; the first does not depend on `most`.
     pub(super) fn nearest(&self, code: &Code, most: usize, scratch: &mut Vec<u32>, words: &mut Vec<u32>) {
         distances(self.kind, code, &self.tops, scratch);
-        let mut branches: Vec<(u32, u32)> = scratch.iter().zip(0..).map(|(&distance, branch)| (distance, branch)).collect();
+        let mut branches: Vec<(u32, u32)> =
+            scratch.iter().zip(0..).map(|(&distance, branch)| (distance, branch)).collect();
         branches.sort_unstable();
         let mut near: Vec<(u32, u32)> = Vec::with_capacity(LOOKED_INTO * self.branches);
         for &(_, branch) in branches.iter().take(LOOKED_INTO) {
@@ -131,7 +137,10 @@ impl Vocabulary {
         match self.kind {
             Kind::Float => Turned::Float(turned(code)),
             Kind::Binary => Turned::Binary(
-                self.thresholds.iter().zip(0..).fold(0, |bits, (&from, to)| bits | u64::from(bit(code, from as usize)) << to),
+                self.thresholds
+                    .iter()
+                    .zip(0..)
+                    .fold(0, |bits, (&from, to)| bits | u64::from(bit(code, from as usize)) << to),
             ),
         }
     }
@@ -177,7 +186,13 @@ impl Vocabulary {
         if kind == Kind::Binary && thresholds.iter().any(|&bit| !(0..BYTES as i16 * 8).contains(&bit)) {
             return None;
         }
-        Some(Self { kind, branches, tops: middles[..branches].to_vec(), leaves: middles[branches..].to_vec(), thresholds })
+        Some(Self {
+            kind,
+            branches,
+            tops: middles[..branches].to_vec(),
+            leaves: middles[branches..].to_vec(),
+            thresholds,
+        })
     }
 }
 
