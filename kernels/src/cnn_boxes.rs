@@ -26,12 +26,21 @@ fn best_class(scores: impl Iterator<Item = f32>) -> (usize, f32) {
 /// in each cell objectness, offsets of the centre (tanh), sides as parts of the picture (sigmoid), class scores. The
 /// score is `objectness^0.6 * class^0.4`, as the authors compute it (github.com/dog-qiuqiu/FastestDet, `test.py`).
 ///
-/// # Panics
-/// Where `output` is shorter than its shape says.
-pub fn fastestdet(output: &[f32], planes: usize, rows: usize, columns: usize, width: f32, height: f32) -> Vec<Raw> {
-    let cells = rows * columns;
+/// None where there are fewer than five planes, or `output` is shorter than its shape says.
+pub fn fastestdet(
+    output: &[f32],
+    planes: usize,
+    rows: usize,
+    columns: usize,
+    width: f32,
+    height: f32,
+) -> Option<Vec<Raw>> {
+    let cells = rows.checked_mul(columns)?;
+    if planes < 5 || output.len() < planes.checked_mul(cells)? {
+        return None;
+    }
     let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
-    (0..cells)
+    let boxes = (0..cells)
         .map(|cell| {
             let at = |plane: usize| output[plane * cells + cell];
             let (class, class_score) = best_class((5..planes).map(at));
@@ -41,19 +50,27 @@ pub fn fastestdet(output: &[f32], planes: usize, rows: usize, columns: usize, wi
             let (half_width, half_height) = (sigmoid(at(3)) * width * 0.5, sigmoid(at(4)) * height * 0.5);
             ([x - half_width, y - half_height, x + half_width, y + half_height], score, class)
         })
-        .collect()
+        .collect();
+    Some(boxes)
 }
 
 /// Boxes of a YOLOX output (rows of `5 + classes` values; one row for each cell of the grids of strides 8, 16 and 32, row
 /// by row): offset of the centre in cells, logarithm of the sides in cells, objectness, class scores (YOLOX: Ge et al.
 /// 2021).
 ///
-/// # Panics
-/// Where `output` is shorter than its shape says.
-pub fn yolox(output: &[f32], values: usize, width: usize, height: usize) -> Vec<Raw> {
+/// None where a row has fewer than five values, or there are fewer rows than cells.
+pub fn yolox(output: &[f32], values: usize, width: usize, height: usize) -> Option<Vec<Raw>> {
+    const STRIDES: [usize; 3] = [8, 16, 32];
+    let mut cells = 0_usize;
+    for stride in STRIDES {
+        cells = cells.checked_add((width / stride).checked_mul(height / stride)?)?;
+    }
+    if values < 5 || output.len() / values < cells {
+        return None;
+    }
     let mut rows = output.chunks_exact(values);
-    let mut found = Vec::new();
-    for stride in [8, 16, 32] {
+    let mut found = Vec::with_capacity(cells);
+    for stride in STRIDES {
         for y in 0..height / stride {
             for (x, row) in rows.by_ref().take(width / stride).enumerate() {
                 let size = stride as f32;
@@ -65,7 +82,7 @@ pub fn yolox(output: &[f32], values: usize, width: usize, height: usize) -> Vec<
             }
         }
     }
-    found
+    Some(found)
 }
 
 /// The boxes that score at least `min_score`, in pixels of a picture of `size` (width, height) that was resized by
@@ -108,7 +125,7 @@ mod tests {
         let mut output = vec![0.0; 7 * 2];
         output[1] = 1.0; // objectness of cell 1
         output[6 * 2 + 1] = 1.0; // its second class
-        let raw = fastestdet(&output, 7, 1, 2, 100.0, 50.0);
+        let raw = fastestdet(&output, 7, 1, 2, 100.0, 50.0).unwrap();
         assert_eq!(raw[1], ([25.0, -12.5, 75.0, 12.5], 1.0, 1));
         let found = finish(&raw, (0.5, 0.5), (200, 100), 500_000, 500_000);
         let bounds = BoundingBox { left: 50, top: 0, right: 150, bottom: 25 };
@@ -120,9 +137,23 @@ mod tests {
         // An input of 32 by 32: 16 + 4 + 1 cells of 5 + 1 values.
         let mut output = vec![0.0; 21 * 6];
         output[17 * 6..18 * 6].copy_from_slice(&[0.5, 0.5, 0.0, 0.0, 1.0, 0.75]);
-        let raw = yolox(&output, 6, 32, 32);
+        let raw = yolox(&output, 6, 32, 32).unwrap();
         assert_eq!(raw.len(), 21);
         assert_eq!(raw[17], ([16.0, 0.0, 32.0, 16.0], 0.75, 0));
+    }
+
+    #[test]
+    fn outputs_of_another_shape_are_refused() {
+        let output = [1.0; 21 * 6];
+        for (planes, rows, columns) in [(4, 1, 1), (0, 1, 1), (7, 18, 2), (7, 2, usize::MAX), (usize::MAX, 1, 2)] {
+            assert_eq!(fastestdet(&output, planes, rows, columns, 100.0, 50.0), None);
+        }
+        for (values, width, height) in [(0, 32, 32), (4, 32, 32), (7, 32, 32), (6, 64, 32), (6, usize::MAX, usize::MAX)]
+        {
+            assert_eq!(yolox(&output, values, width, height), None);
+        }
+        assert_eq!(fastestdet(&[], 85, 0, 4, 100.0, 50.0), Some(Vec::new()));
+        assert_eq!(yolox(&[], 85, 7, 7), Some(Vec::new()));
     }
 
     #[test]

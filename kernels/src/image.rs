@@ -2,12 +2,14 @@
 
 use larder_records::BoundingBox;
 
+use crate::buffer::Buffer;
+
 /// A picture: `width * height` pixels of type `T`, row after row from the top.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plane<T> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plane<T: Copy + Default> {
     width: usize,
     height: usize,
-    pixels: Vec<T>,
+    pixels: Buffer<T>,
 }
 
 /// Red, green, blue; 8 bits each, sRGB.
@@ -17,22 +19,28 @@ pub type ImageGrey8 = Plane<u8>;
 /// 16-bit grey: millimetres of depth or hundredths of a kelvin.
 pub type ImageGrey16 = Plane<u16>;
 
+impl<T: Copy + Default> Default for Plane<T> {
+    fn default() -> Self {
+        Self::new(0, 0)
+    }
+}
+
 impl<T: Copy + Default> Plane<T> {
     /// A picture of `width` by `height` pixels, all of the default value.
     pub fn new(width: usize, height: usize) -> Self {
-        Self { width, height, pixels: vec![T::default(); width * height] }
+        Self { width, height, pixels: Buffer::new(width * height) }
     }
 
     /// A picture of the given pixels; none where their number is not `width * height`.
     pub fn from_pixels(width: usize, height: usize, pixels: Vec<T>) -> Option<Self> {
-        (width.checked_mul(height)? == pixels.len()).then_some(Self { width, height, pixels })
+        (width.checked_mul(height)? == pixels.len()).then(|| Self { width, height, pixels: pixels.into() })
     }
 
     /// Gives the picture another size, keeping its buffer. The pixels' values are unspecified.
     pub fn reshape(&mut self, width: usize, height: usize) {
         self.width = width;
         self.height = height;
-        self.pixels.resize(width * height, T::default());
+        self.pixels.resize(width * height);
     }
 
     /// Pixels a row.

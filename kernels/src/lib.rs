@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod align;
+mod buffer;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;
@@ -18,6 +19,7 @@ pub mod index;
 pub mod kaze;
 pub mod letterbox;
 pub mod lighting;
+pub mod matching;
 pub mod median;
 pub mod morphology;
 pub mod nms;

@@ -12,7 +12,7 @@ use super::{
     extrema::{Extremum, local_maxima, refine_2d, suppress},
     fed::step_times,
     filter::{halve, smooth, unit_brightness},
-    hessian::{determinant, slopes},
+    hessian::{Reach, determinant, slopes},
     mldb,
     msurf::Frame,
     orientation::{Disc, orientation},
@@ -50,8 +50,16 @@ impl Default for AkazeParams {
     }
 }
 
-/// By how much wider than the blur slopes are taken (`derivative_factor`).
-const SLOPE_FACTOR: f64 = 1.5;
+/// The radius of what is found, as a multiple of the blur (`derivative_factor`).
+const RADIUS: f64 = 1.5;
+/// Slopes are taken over this multiple of the blur.
+const REACH: f64 = 1.1;
+/// From sample to sample of a description, as a multiple of the blur.
+const STEP: f64 = 1.35;
+/// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
+const PREFERENCE: f64 = 0.4;
+/// Of points nearer to each other than this many times the blur, one is kept.
+const APART: f64 = 2.25;
 /// The contrast factor shrinks so from octave to octave.
 const CONTRAST_FALL: f32 = 0.75;
 /// An octave with fewer pixels along a side is left out, but for the first.
@@ -63,8 +71,11 @@ const MIN_HEIGHT: usize = 40;
 struct Level {
     octave: usize,
     sigma: f64,
-    /// Pixels of the level over which slopes are taken.
-    scale: usize,
+    reach: Reach,
+    /// What determinants of this level weigh.
+    weight: f32,
+    /// Pixels of the level from sample to sample of a description.
+    step: f32,
     /// Pixels of the level that a description reaches beyond its point.
     border: usize,
     /// The steps of diffusion from the level before.
@@ -79,7 +90,7 @@ impl Level {
 
     /// What is described has this radius, in pixels of the picture.
     fn radius(&self) -> f32 {
-        (self.sigma * SLOPE_FACTOR) as f32
+        (self.sigma * RADIUS) as f32
     }
 
     /// The place in the picture of one in the level, whose pixels are means of the picture's.
@@ -126,9 +137,18 @@ impl Akaze {
                 let sigma = sigma(octave, level % layers, layers);
                 let time = diffusion_time(sigma) - before;
                 before = diffusion_time(sigma);
-                let scale = (sigma * SLOPE_FACTOR / f64::from(1 << octave)).round() as usize;
-                let border = (std::f64::consts::SQRT_2 * 10.0 * scale as f64).round() as usize + 1;
-                Level { octave, sigma, scale, border, steps: step_times(time) }
+                // In pixels of the level, as its diffusion is: the authors' code diffuses for the whole picture's time.
+                let inside = sigma / f64::from(1 << octave);
+                let step = inside * STEP;
+                Level {
+                    octave,
+                    sigma,
+                    reach: Reach::new(REACH * inside),
+                    weight: (libm::pow(REACH, -4.0) * libm::pow(sigma, PREFERENCE)) as f32,
+                    step: step as f32,
+                    border: (std::f64::consts::SQRT_2 * 10.0 * step).ceil() as usize + 1,
+                    steps: step_times(time / f64::from(1 << (2 * octave))),
+                }
             })
             .collect();
         Self { params, threads: 1, levels, disc: Disc::default() }
@@ -189,8 +209,8 @@ impl Akaze {
                     smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
                 }
             }
-            slopes(threads, smoothed, level.scale, dx, dy);
-            determinant(threads, dx, dy, level.scale, hessian);
+            slopes(threads, smoothed, level.reach, dx, dy);
+            determinant(threads, dx, dy, level.reach, level.weight, hessian);
             local_maxima(hessian, self.params.threshold, level.border, |x, y| {
                 if let Some([right, down]) = refine_2d(hessian, x, y) {
                     let (response, x, y) = (hessian.row(y)[x], x as f32 + right, y as f32 + down);
@@ -198,7 +218,7 @@ impl Akaze {
                 }
             });
         }
-        let radius = |level: usize| self.levels[level].radius();
+        let radius = |level: usize| (APART * self.levels[level].sigma) as f32;
         let place = |extremum: &Extremum| self.levels[extremum.level].place(extremum.x, extremum.y);
         suppress(extrema, self.levels.len(), (image.width(), image.height()), radius, place);
         extrema.truncate(self.params.max_points);
@@ -223,7 +243,7 @@ impl Akaze {
         by_items(self.threads, &mut points, &mut features.descriptors, 1, |(keypoint, extremum), descriptor| {
             let Extremum { level, x, y, .. } = **extremum;
             let [light, dx, dy] = &scratch.levels[level];
-            let step = self.levels[level].scale as f32;
+            let step = self.levels[level].step;
             if !self.params.upright {
                 keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
             }

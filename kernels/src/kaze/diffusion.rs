@@ -1,6 +1,6 @@
 //! Nonlinear diffusion: how well each place conducts, and the diffusion itself.
 
-use crate::{Plane, simd::vectorised};
+use crate::{Plane, buffer::Buffer, simd::vectorised};
 
 use super::rows::{PaddedRow, by_rows};
 
@@ -94,8 +94,7 @@ impl Conductivity {
             conduct(rows.start, &mut here);
             for ((y, right), below) in rows.zip(right.chunks_exact_mut(width)).zip(below.chunks_exact_mut(width)) {
                 conduct((y + 1).min(height - 1), &mut next);
-                halfway(here.moved(0), here.moved(1), right);
-                halfway(here.moved(0), next.moved(0), below);
+                halfway(here.moved(0), here.moved(1), next.moved(0), right, below);
                 std::mem::swap(&mut here, &mut next);
             }
         });
@@ -133,11 +132,12 @@ fn weickert(squared: f32) -> f32 {
 }
 
 vectorised! {
-    fn halfway(a: &[f32], b: &[f32], out: &mut [f32]) {
-        let width = out.len();
-        let (a, b) = (&a[..width], &b[..width]);
+    fn halfway(here: &[f32], beside: &[f32], under: &[f32], right: &mut [f32], below: &mut [f32]) {
+        let width = right.len();
+        let (here, beside, under, below) = (&here[..width], &beside[..width], &under[..width], &mut below[..width]);
         for x in 0..width {
-            out[x] = 0.5 * (a[x] + b[x]);
+            right[x] = 0.5 * (here[x] + beside[x]);
+            below[x] = 0.5 * (here[x] + under[x]);
         }
     }
 }
@@ -216,11 +216,12 @@ pub(super) fn diffuse(threads: usize, from: &Plane<f32>, by: &Conductivity, step
 fn cycle(width: usize, height: usize, first: usize, rows: &mut [f32], by: &Conductivity, steps: &[f32]) {
     let count = rows.len() / width;
     // What flowed down into the row that a step comes to next.
-    let mut inflow = vec![0.0_f32; steps.len() * width];
+    let stride = width.next_multiple_of(16);
+    let mut inflow = Buffer::<f32>::new(steps.len() * stride);
     // What flows to the right within a row; nothing does over its ends.
-    let mut across = vec![0.0_f32; width + 1];
+    let mut across = Buffer::<f32>::new(width + 1);
     for turn in 0..count + steps.len().saturating_sub(1) {
-        for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(width)).enumerate() {
+        for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(stride)).enumerate() {
             let Some(y) = turn.checked_sub(lag) else { break };
             if y >= count {
                 continue;
@@ -266,5 +267,94 @@ vectorised! {
         for x in 0..width {
             row[x] += time * ((behind[x] - before[x]) + (0.0 - inflow[x]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texture(width: usize, height: usize) -> Plane<f32> {
+        let value = |i: usize| ((i * 2_654_435_761 >> 7) % 1000) as f32 / 1000.0;
+        Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap()
+    }
+
+    /// One step by the formula, a pixel at a time; what does not exist conducts nothing.
+    fn plain_step(light: &Plane<f32>, by: &Conductivity, time: f32) -> Plane<f32> {
+        let (width, height) = (light.width(), light.height());
+        let mut out = light.clone();
+        for y in 0..height {
+            for x in 0..width {
+                let here = light.row(y)[x];
+                let right = if x + 1 < width { by.right.row(y)[x] * (light.row(y)[x + 1] - here) } else { 0.0 };
+                let left = if x > 0 { by.right.row(y)[x - 1] * (here - light.row(y)[x - 1]) } else { 0.0 };
+                let down = if y + 1 < height { by.below.row(y)[x] * (light.row(y + 1)[x] - here) } else { 0.0 };
+                let up = if y > 0 { by.below.row(y - 1)[x] * (here - light.row(y - 1)[x]) } else { 0.0 };
+                out.row_mut(y)[x] = here + time * ((right - left) + (down - up));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_cycle_is_its_steps_one_after_another_on_any_number_of_threads() {
+        for (width, height) in [(1, 1), (1, 9), (9, 1), (5, 4), (37, 70), (64, 200)] {
+            let light = texture(width, height);
+            let mut by = Conductivity::default();
+            by.fill(1, &light, 3.0, Diffusivity::PmG2);
+            let steps = super::super::fed::step_times(17.0);
+            let plain = steps.iter().fold(light.clone(), |light, &time| plain_step(&light, &by, time));
+            for threads in [1, 2, 5] {
+                let mut fast = Plane::default();
+                diffuse(threads, &light, &by, &steps, &mut fast);
+                assert_eq!(fast, plain, "{width}x{height} on {threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn diffusion_keeps_the_light_and_brings_it_nearer_to_even() {
+        let light = texture(50, 60);
+        let mut by = Conductivity::default();
+        by.fill(1, &light, 1e6, Diffusivity::PmG2);
+        let mut out = Plane::default();
+        diffuse(1, &light, &by, &super::super::fed::step_times(50.0), &mut out);
+        let sum = |plane: &Plane<f32>| plane.pixels().iter().map(|&value| f64::from(value)).sum::<f64>();
+        let spread = |plane: &Plane<f32>| {
+            let mean = sum(plane) / 3000.0;
+            plane.pixels().iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>()
+        };
+        assert!((sum(&light) - sum(&out)).abs() < 0.01);
+        // A Gaussian of that time averages over some 600 pixels.
+        assert!(spread(&out) * 200.0 < spread(&light), "{} of {}", spread(&out), spread(&light));
+    }
+
+    #[test]
+    fn edges_conduct_less_than_what_is_even_whatever_the_diffusivity() {
+        let step = |i: usize| if i % 40 < 20 { 0.2 } else { 0.8 };
+        let edge = Plane::from_pixels(40, 8, (0..320).map(step).collect()).unwrap();
+        for kind in [Diffusivity::PmG1, Diffusivity::PmG2, Diffusivity::Weickert, Diffusivity::Charbonnier] {
+            let mut by = Conductivity::default();
+            by.fill(1, &edge, 2.0, kind);
+            let row = by.right.row(4);
+            assert_eq!(row[5], 1.0, "{kind:?}");
+            assert!(row[19] < 0.5, "{kind:?}: {}", row[19]);
+        }
+    }
+
+    #[test]
+    fn the_contrast_factor_is_the_slope_that_most_stay_below() {
+        // Slopes 0, 1/100, 2/100 ... across; each as often as the others.
+        let value = |i: usize| {
+            let x = (i % 101) as f32;
+            x * x / 200.0
+        };
+        let slope = Plane::from_pixels(101, 20, (0..2020).map(value).collect()).unwrap();
+        let factor = contrast_factor(1, &slope, 0.7, &mut Plane::default());
+        // Scharr's operator is 32 times the slope.
+        assert!((factor / 32.0 - 0.7).abs() < 0.01, "{}", factor / 32.0);
+        let flat = Plane::new(30, 30);
+        assert_eq!(contrast_factor(1, &flat, 0.7, &mut Plane::default()), NO_CONTRAST);
+        assert_eq!(contrast_factor(1, &Plane::new(1, 1), 0.7, &mut Plane::default()), NO_CONTRAST);
     }
 }

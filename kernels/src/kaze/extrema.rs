@@ -20,8 +20,9 @@ pub(super) struct Extremum {
 /// Pixels looked at together.
 const BLOCK: usize = 16;
 
-/// Calls `found` with column and row of each pixel that is above `threshold`, greater than its eight neighbours and at least
-/// `border` (1 or more) pixels from the edges; row by row.
+/// Calls `found` with column and row of each pixel that is above `threshold`, greater than the four of its eight neighbours that
+/// come before it, not less than those after it (of equal ones, the first is found), and at least `border` (1 or more)
+/// pixels from the edges; row by row.
 pub(super) fn local_maxima(plane: &Plane<f32>, threshold: f32, border: usize, mut found: impl FnMut(usize, usize)) {
     let (width, height) = (plane.width(), plane.height());
     if width < 2 * border + 1 || height < 2 * border + 1 {
@@ -34,8 +35,13 @@ pub(super) fn local_maxima(plane: &Plane<f32>, threshold: f32, border: usize, mu
         for block in (0..blocks.len()).filter(|&block| blocks[block]) {
             for x in (block * BLOCK).max(border)..((block + 1) * BLOCK).min(width - border) {
                 let value = row[x];
-                let greatest = |row: &[f32]| row[x - 1..=x + 1].iter().all(|&other| value > other);
-                if value > threshold && value > row[x - 1] && value > row[x + 1] && greatest(above) && greatest(below) {
+                let (before, after) = (&above[x - 1..=x + 1], &below[x - 1..=x + 1]);
+                if value > threshold
+                    && value > row[x - 1]
+                    && value >= row[x + 1]
+                    && before.iter().all(|&other| value > other)
+                    && after.iter().all(|&other| value >= other)
+                {
                     found(x, y);
                 }
             }
@@ -51,20 +57,27 @@ vectorised! {
         let (below, below_rest) = below.as_chunks::<BLOCK>();
         for (((promising, row), above), below) in blocks.iter_mut().zip(whole).zip(above).zip(below) {
             let mut any = false;
-            for i in 0..BLOCK {
-                any |= row[i] > threshold && row[i] > above[i] && row[i] > below[i];
+            for value in row {
+                any |= *value > threshold;
+            }
+            // Most are not: the other rows are not touched.
+            if any {
+                any = false;
+                for i in 0..BLOCK {
+                    any |= row[i] > threshold && row[i] > above[i] && row[i] >= below[i];
+                }
             }
             *promising = any;
         }
         if let Some(last) = blocks.get_mut(whole.len()) {
-            *last = rest.iter().zip(above_rest).zip(below_rest).any(|((&v, &up), &down)| v > threshold && v > up && v > down);
+            *last = rest.iter().zip(above_rest).zip(below_rest).any(|((&v, &up), &down)| v > threshold && v > up && v >= down);
         }
     }
 }
 
-/// Whether `value` is greater than the nine pixels around a place of another level.
-pub(super) fn greater_than_all(plane: &Plane<f32>, x: usize, y: usize, value: f32) -> bool {
-    (y - 1..=y + 1).all(|y| plane.row(y)[x - 1..=x + 1].iter().all(|&other| value > other))
+/// Whether all of the nine pixels around a place of another level are as `less` says.
+pub(super) fn all_around(plane: &Plane<f32>, x: usize, y: usize, less: impl Fn(f32) -> bool) -> bool {
+    (y - 1..=y + 1).all(|y| plane.row(y)[x - 1..=x + 1].iter().all(|&other| less(other)))
 }
 
 /// Where the parabola through a maximum and its eight neighbours has its top; none where that is over a pixel away.
@@ -176,5 +189,90 @@ impl Cells {
                 .flatten()
                 .any(|&(px, py)| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maxima_are_those_that_a_look_at_every_pixel_finds() {
+        let value = |i: usize| ((i * 2_654_435_761 >> 11) % 50) as f32;
+        for (width, height, border) in [(3, 3, 1), (2, 9, 1), (17, 20, 1), (100, 31, 4), (33, 12, 6)] {
+            let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
+            let mut found = Vec::new();
+            local_maxima(&plane, 30.0, border, |x, y| found.push((x, y)));
+            let mut expected = Vec::new();
+            for y in border..height.saturating_sub(border) {
+                for x in border..width.saturating_sub(border) {
+                    let mut around = (y - 1..=y + 1).flat_map(|v| (x - 1..=x + 1).map(move |u| (u, v)));
+                    let less = around.all(|(u, v)| {
+                        let (here, there) = (plane.row(y)[x], plane.row(v)[u]);
+                        there < here || there == here && (v, u) >= (y, x)
+                    });
+                    if plane.row(y)[x] > 30.0 && less {
+                        expected.push((x, y));
+                    }
+                }
+            }
+            assert_eq!(found, expected, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn the_top_of_a_parabola_is_found_between_pixels_and_levels() {
+        let (tx, ty, ts) = (5.3_f32, 4.6_f32, 0.2_f32);
+        let level = |s: f32| {
+            let value = |i: usize| {
+                let (x, y) = ((i % 11) as f32 - tx, (i / 11) as f32 - ty);
+                10.0 - x * x - 2.0 * y * y - 0.5 * x * y - (s - ts) * (s - ts)
+            };
+            Plane::from_pixels(11, 11, (0..121).map(value).collect()).unwrap()
+        };
+        let levels = [level(-1.0), level(0.0), level(1.0)];
+        let near = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+        let [x, y] = refine_2d(&levels[1], 5, 5).unwrap();
+        (near(5.0 + x, tx), near(5.0 + y, ty));
+        let [x, y, s] = refine_3d([&levels[0], &levels[1], &levels[2]], 5, 5).unwrap();
+        (near(5.0 + x, tx), near(5.0 + y, ty), near(s, ts));
+        assert_eq!(refine_2d(&levels[1], 8, 5), None);
+        assert_eq!(refine_2d(&Plane::new(3, 3), 1, 1), None);
+    }
+
+    #[test]
+    fn of_what_lies_together_the_strongest_is_kept_whatever_the_order() {
+        let place = |i: usize| ((i * 7919 % 211) as f32, (i * 104_729 % 197) as f32);
+        let all: Vec<Extremum> = (0..600)
+            .map(|i| {
+                let ((x, y), response) = (place(i), (i * 31 % 40) as f32);
+                Extremum { level: i % 5, x, y, shift: 0.0, response }
+            })
+            .collect();
+        let radius = |level: usize| 6.0 + 3.0 * level as f32;
+        let run = |mut extrema: Vec<Extremum>| {
+            suppress(&mut extrema, 5, (211, 197), radius, |e| (e.x, e.y));
+            extrema
+        };
+        let kept = run(all.clone());
+        assert_eq!(run(all.iter().rev().copied().collect()), kept);
+        let close = |a: &Extremum, b: &Extremum| {
+            a.level.abs_diff(b.level) <= 1 && (a.x - b.x).hypot(a.y - b.y) < radius(b.level)
+        };
+        // The oracle: each in turn, beside all that were kept before it.
+        let mut order = all;
+        order.sort_by(|a, b| {
+            b.response
+                .total_cmp(&a.response)
+                .then((a.level, a.y as i32, a.x as i32).cmp(&(b.level, b.y as i32, b.x as i32)))
+        });
+        let mut expected: Vec<Extremum> = Vec::new();
+        for extremum in order {
+            if !expected.iter().any(|other| close(&extremum, other)) {
+                expected.push(extremum);
+            }
+        }
+        assert_eq!(kept, expected);
+        assert!(kept.len() > 50 && kept.len() < 500, "{}", kept.len());
     }
 }

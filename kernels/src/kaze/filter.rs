@@ -80,3 +80,41 @@ vectorised! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smoothing_is_the_sum_of_the_formula() {
+        let value = |i: usize| ((i * 2_654_435_761 >> 9) % 256) as f32 / 255.0;
+        for (width, height) in [(1, 1), (7, 2), (40, 70)] {
+            let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
+            let mut out = Plane::default();
+            smooth::<4>(2, 1.6, &plane, &mut out);
+            let weight = |d: isize| (-(d * d) as f64 / (2.0 * 1.6 * 1.6)).exp();
+            let total: f64 = (-4..=4).map(weight).sum::<f64>().powi(2);
+            for y in 0..height as isize {
+                for x in 0..width as isize {
+                    let mut sum = 0.0;
+                    for dy in -4..=4 {
+                        for dx in -4..=4 {
+                            let pixel = plane.row(nearest(y + dy, height))[nearest(x + dx, width)];
+                            sum += weight(dx) * weight(dy) * f64::from(pixel);
+                        }
+                    }
+                    let found = f64::from(out.row(y as usize)[x as usize]);
+                    assert!((found - sum / total).abs() < 1e-6, "{x} {y}: {found} {}", sum / total);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn halves_are_means_of_four_pixels() {
+        let plane = Plane::from_pixels(5, 3, (0..15).map(|i| i as f32).collect()).unwrap();
+        let mut out = Plane::default();
+        halve(1, &plane, &mut out);
+        assert_eq!((out.width(), out.height(), out.pixels()), (2, 1, &[3.0, 5.0][..]));
+    }
+}

@@ -9,7 +9,7 @@ const REACH: isize = 6;
 /// Samples of the disc, filled up to whole vectors with ones of no weight.
 const SAMPLES: usize = 112;
 /// Parts of the circle: sums are taken over a window of a sixth of it, which moves from part to part.
-const PARTS: usize = 42;
+const PARTS: usize = 48;
 /// Parts in the window.
 const WINDOW: usize = PARTS / 6;
 

@@ -9,10 +9,10 @@ use super::{
     CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, MAX_OCTAVE_LAYERS, MAX_OCTAVES, SLOPE_SIGMA,
     diffusion::{Conductivity, contrast_factor, diffuse},
     diffusion_time,
-    extrema::{Extremum, greater_than_all, local_maxima, refine_3d, suppress},
+    extrema::{Extremum, all_around, local_maxima, refine_3d, suppress},
     fed::step_times,
     filter::{smooth, unit_brightness},
-    hessian::{determinant, slopes},
+    hessian::{Reach, determinant, slopes},
     msurf::{self, Frame},
     orientation::{Disc, orientation},
     sigma,
@@ -51,12 +51,20 @@ impl Default for KazeParams {
     }
 }
 
+/// Slopes are taken over this part of the blur.
+const REACH: f64 = 0.9;
+/// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
+const PREFERENCE: f64 = 0.6;
+/// Of points nearer to each other than this many times the blur, one is kept.
+const APART: f64 = 2.0;
+
 /// One level of the scale space, before any picture.
 #[derive(Clone, Debug)]
 struct Level {
     sigma: f64,
-    /// Pixels over which slopes are taken.
-    scale: usize,
+    reach: Reach,
+    /// What determinants of this level weigh: slopes are taken over less than the blur, and large blobs count more.
+    weight: f32,
     /// The steps of diffusion from the level before.
     steps: Vec<f32>,
 }
@@ -94,13 +102,19 @@ impl Kaze {
             ..params
         };
         let layers = params.n_octave_layers;
-        let mut before = diffusion_time(FIRST_SIGMA);
-        let levels = (0..params.n_octaves * layers)
-            .map(|level| {
-                let sigma = sigma(level / layers, level % layers, layers);
-                let steps = step_times(diffusion_time(sigma) - before);
-                before = diffusion_time(sigma);
-                Level { sigma, scale: sigma.round() as usize, steps }
+        // One level more, before the first: a maximum is one between levels.
+        let sigmas =
+            (0..=params.n_octaves * layers).map(|level| sigma(0, level, layers) / sigma(0, 1, layers) * FIRST_SIGMA);
+        let mut before = None;
+        let levels = sigmas
+            .map(|sigma| {
+                let since = before.replace(sigma).map_or(0.0, diffusion_time);
+                Level {
+                    sigma,
+                    reach: Reach::new(REACH * sigma),
+                    weight: (libm::pow(REACH, -4.0) * libm::pow(sigma, PREFERENCE)) as f32,
+                    steps: step_times(diffusion_time(sigma) - since),
+                }
             })
             .collect();
         Self { params, threads: 1, levels, disc: Disc::default(), weights: msurf::Weights::default() }
@@ -139,7 +153,7 @@ impl Kaze {
         extrema.clear();
         all_slopes.resize_with(self.levels.len(), Default::default);
         unit_brightness(image, next);
-        smooth::<4>(threads, FIRST_SIGMA, next, light);
+        smooth::<4>(threads, self.levels[0].sigma, next, light);
         smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
         let contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, next);
         for (index, level) in self.levels.iter().enumerate() {
@@ -150,15 +164,15 @@ impl Kaze {
                 smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
             }
             let [dx, dy] = &mut all_slopes[index];
-            slopes(threads, smoothed, level.scale, dx, dy);
-            determinant(threads, dx, dy, level.scale, &mut determinants[index % 3]);
+            slopes(threads, smoothed, level.reach, dx, dy);
+            determinant(threads, dx, dy, level.reach, level.weight, &mut determinants[index % 3]);
             if index >= 2 {
                 let [lower, middle, upper] = [2, 1, 0].map(|back| &determinants[(index - back) % 3]);
                 self.find(index - 1, [lower, middle, upper], extrema);
             }
         }
-        let (layers, size) = (self.params.n_octave_layers, (image.width(), image.height()));
-        let radius = |level: usize| sigma(level / layers, level % layers, layers) as f32;
+        let size = (image.width(), image.height());
+        let radius = |level: usize| (APART * self.levels[level].sigma) as f32;
         suppress(extrema, self.levels.len(), size, radius, |extremum| (extremum.x, extremum.y));
         extrema.truncate(self.params.max_points);
     }
@@ -167,8 +181,8 @@ impl Kaze {
         let [lower, middle, upper] = planes;
         local_maxima(middle, self.params.threshold, 1, |x, y| {
             let response = middle.row(y)[x];
-            if greater_than_all(lower, x, y, response)
-                && greater_than_all(upper, x, y, response)
+            if all_around(lower, x, y, |other| response > other)
+                && all_around(upper, x, y, |other| response >= other)
                 && let Some([right, down, shift]) = refine_3d(planes, x, y)
             {
                 let (x, y) = (x as f32 + right, y as f32 + down);
@@ -187,15 +201,15 @@ impl Kaze {
                 size: 2.0 * self.levels[extremum.level].sigma as f32 * scale,
                 angle: 0.0,
                 response: extremum.response,
-                octave: (extremum.level / layers) as u8,
-                level: extremum.level as u8,
+                octave: ((extremum.level - 1) / layers) as u8,
+                level: (extremum.level - 1) as u8,
             }
         }));
         values.resize(keypoints.len() * components, 0.0);
         let one = |keypoint: &mut Keypoint, descriptor: &mut [f32]| {
-            let [dx, dy] = &scratch.slopes[usize::from(keypoint.level)];
+            let [dx, dy] = &scratch.slopes[usize::from(keypoint.level) + 1];
             let Keypoint { x, y, size, .. } = *keypoint;
-            let step = (size / 2.0).round();
+            let step = size / 2.0;
             if !self.params.upright {
                 keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
             }

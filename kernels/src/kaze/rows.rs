@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Plane;
+use crate::{Plane, buffer::Buffer};
 
 /// Rows that a thread is worth starting for.
 const MIN_ROWS: usize = 32;
@@ -41,17 +41,19 @@ pub(super) fn nearest(y: isize, height: usize) -> usize {
     y.clamp(0, height as isize - 1) as usize
 }
 
-/// A row with `margin` more pixels on either side, which repeat its ends.
+/// A row with at least `margin` more pixels on either side, which repeat its ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PaddedRow {
     margin: usize,
-    values: Vec<f32>,
+    values: Buffer<f32>,
 }
 
 impl PaddedRow {
     /// For rows of `width`.
     pub(super) fn new(width: usize, margin: usize) -> Self {
-        Self { margin, values: vec![0.0; width + 2 * margin] }
+        // The row itself begins where a cache line does.
+        let margin = margin.next_multiple_of(16);
+        Self { margin, values: Buffer::new(width + 2 * margin) }
     }
 
     /// The row itself.

@@ -209,8 +209,9 @@ impl Models {
                 cnn_boxes::fastestdet(values, planes, rows, columns, width as f32, height as f32)
             }
             (DetectorKind::YoloxNano, Some((&[_, _, row], values))) => cnn_boxes::yolox(values, row, width, height),
-            _ => return Err(VisionError::WrongNetwork),
+            _ => None,
         };
+        let raw = raw.ok_or(VisionError::WrongNetwork)?;
         let size = (picture.bounds().right, picture.bounds().bottom);
         let found = cnn_boxes::finish(&raw, zoom, size, own.min_score, config.max_iou);
         let name = |class: usize| names.get(class).copied().unwrap_or_else(|| Name::of(&class.to_string()));
