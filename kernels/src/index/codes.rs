@@ -99,8 +99,8 @@ impl Described {
     }
 }
 
-/// How far `code` is from each of `others`.
-pub(super) fn distances(kind: Kind, code: &Code, others: &[Code], out: &mut Vec<u32>) {
+/// How far `code` is from each of `others`: squared distances in steps of 1/256, or differing bits.
+pub fn distances(kind: Kind, code: &Code, others: &[Code], out: &mut Vec<u32>) {
     out.resize(others.len(), 0);
     match kind {
         Kind::Float => squared(code, others, out),

@@ -23,7 +23,7 @@ use std::{
     ops::Range,
 };
 
-pub use codes::{Code, Described, Kind};
+pub use codes::{Code, Described, Kind, distances};
 pub use colours::Colours;
 use rayon::prelude::*;
 pub use recognise::{Matched, Recognised, Recognition};
@@ -325,7 +325,7 @@ impl<'a> ProductIndex<'a> {
     fn gather(&self, places: &[(u32, u32)]) -> Segment<'static> {
         let rows: Vec<Row<'_>> = places
             .par_iter()
-            .map(|&(segment, place)| self.segments[segment as usize].row(place, &self.vocabulary))
+            .map(|&(segment, place)| self.segments[segment as usize].row(place, self.vocabulary.kind()))
             .collect();
         Segment::build(&rows)
     }
