@@ -17,7 +17,8 @@ use larder_kernels::{
     features::{FloatDescriptors, FloatFeatures, Keypoint},
     homography::Homography,
     index::{
-        Code, Colours, Described, Kind, ProductIndex, Recognition, SearchScratch, Training, Vocabulary, Voting, distances,
+        Code, Colours, Described, Kind, ProductIndex, Recognition, SearchScratch, Training, Vocabulary, Voting,
+        distances,
     },
     kaze::{Kaze, KazeParams, KazeScratch},
 };
@@ -89,7 +90,8 @@ fn query(id: u64, real: &[FloatFeatures]) -> Described {
     let (shown, mut random) = (product(id, real), Random(id ^ 0x5555_5555));
     let turn = random.between(-0.3, 0.3);
     let zoom = f64::from(random.between(0.5, 1.5));
-    let map = Homography::from_similarity(zoom, f64::from(turn), [174.0, 174.0], [200.0, 220.0]).unwrap_or(Homography::IDENTITY);
+    let map = Homography::from_similarity(zoom, f64::from(turn), [174.0, 174.0], [200.0, 220.0])
+        .unwrap_or(Homography::IDENTITY);
     let slant = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [f64::from(random.between(-4e-4, 4e-4)), 0.0, 1.0]];
     let map = map.after(&Homography::from_rows(slant).unwrap_or(Homography::IDENTITY));
     let mut picture = FloatFeatures::default();
@@ -149,13 +151,16 @@ fn main() {
 
     let codes: Vec<Code> = real
         .iter()
-        .flat_map(|features| Described::from_float(features, 348, 348).map(|found| found.codes().to_vec()).unwrap_or_default())
+        .flat_map(|features| {
+            Described::from_float(features, 348, 348).map(|found| found.codes().to_vec()).unwrap_or_default()
+        })
         .collect();
     let begun = Instant::now();
     let vocabulary = Vocabulary::train(Kind::Float, &codes, &Training::default()).expect("there are descriptors");
     println!("vocabulary of {} words learnt in {:.1?}", vocabulary.words(), begun.elapsed());
 
-    let describe = |id: u64| Described::from_float(&product(id, &real), 348, 348).expect("one descriptor for each point");
+    let describe =
+        |id: u64| Described::from_float(&product(id, &real), 348, 348).expect("one descriptor for each point");
     let colours = Colours::of(&ImageRgb8::new(16, 16));
     let mut index = ProductIndex::new(vocabulary);
     let mut all: Vec<Code> = Vec::with_capacity(products * FEATURES);
@@ -245,7 +250,10 @@ fn main() {
     let removing = begun.elapsed();
     let total: std::time::Duration = adding.iter().sum();
     let longest = adding.iter().max().copied().unwrap_or_default();
-    println!("one product: added in {:.1?} (longest {longest:.1?}), {appended} bytes appended; removed in {removing:.1?}", total / 100);
+    println!(
+        "one product: added in {:.1?} (longest {longest:.1?}), {appended} bytes appended; removed in {removing:.1?}",
+        total / 100
+    );
 }
 
 /// Each feature votes for the product that has the nearest of all features: products and votes, most first.

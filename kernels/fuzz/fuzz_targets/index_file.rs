@@ -81,7 +81,8 @@ fuzz_target!(|data: &[u8]| {
     if index.add(5, &described(1), Colours::UNKNOWN).is_err() {
         return;
     }
-    if let Some(first) = index.products().next() {
+    let first = index.products().next();
+    if let Some(first) = first {
         index.remove(first);
     }
     let mut file = Vec::new();

@@ -135,20 +135,3 @@ vectorised! {
         }
     }
 }
-
-/// The two nearest of `others`: the index and distance of the best, and the distance of the next (the largest number where
-/// there is none). Of equal ones the first.
-pub(super) fn nearest_two(distances: &[u32]) -> Option<(usize, u32, u32)> {
-    let mut best: Option<(usize, u32)> = None;
-    let mut second = u32::MAX;
-    for (index, &distance) in distances.iter().enumerate() {
-        match best {
-            Some((_, least)) if distance >= least => second = second.min(distance),
-            _ => {
-                second = best.map_or(u32::MAX, |(_, least)| least);
-                best = Some((index, distance));
-            }
-        }
-    }
-    best.map(|(index, least)| (index, least, second))
-}

@@ -294,7 +294,8 @@ impl<'a> Segment<'a> {
         let (width, height) = self.size(product);
         let features = self.features(product);
         let keypoints = features.clone().map(|feature| self.keypoint(feature)).collect();
-        let words = self.words(product).zip(features).map(|(word, feature)| (word, self.signature(word, feature as u32)));
+        let words =
+            self.words(product).zip(features).map(|(word, feature)| (word, self.signature(word, feature as u32)));
         let words = words.collect();
         let described = Described { kind, width, height, keypoints, codes: self.codes(product).to_vec() };
         Row { id: self.id(product), described: Cow::Owned(described), colours: self.colours(product), words }
