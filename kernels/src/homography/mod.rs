@@ -229,3 +229,98 @@ fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
     }
     Some(solved)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A view of a 300 x 400 reference: corners moved by up to a fifth of it, then turned, zoomed and moved.
+    pub(super) fn views() -> impl Strategy<Value = Homography> {
+        let corner = || (-60.0..60.0, -60.0..60.0);
+        let moved = (corner(), corner(), corner(), corner());
+        (moved, 0.4..2.5_f64, 0.0..6.28_f64, (50.0..600.0, 50.0..600.0)).prop_map(|(moved, zoom, turn, to)| {
+            let corners = [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]];
+            let moved = [moved.0, moved.1, moved.2, moved.3];
+            let pairs: Vec<Pair> = corners
+                .iter()
+                .zip(moved)
+                .map(|(&from, (dx, dy))| Pair { from, to: [from[0] + dx, from[1] + dy] })
+                .collect();
+            let bent = Homography::fit(pairs.iter(), 0).unwrap();
+            Homography::from_similarity(zoom, turn, [150.0, 200.0], [to.0, to.1]).unwrap().after(&bent)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn four_pairs_give_the_map_they_were_made_by(map in views()) {
+            let from = [[10.0, 20.0], [280.0, 35.0], [250.0, 390.0], [20.0, 300.0]];
+            let pairs = from.map(|from| Pair { from, to: map.apply(from).unwrap() });
+            let found = Homography::fit(pairs.iter(), 0).unwrap();
+            for place in [[150.0, 200.0], [0.0, 0.0], [299.0, 399.0]] {
+                let (ours, theirs) = (found.apply(place).unwrap(), map.apply(place).unwrap());
+                prop_assert!(squared_distance(ours, theirs) < 1e-10, "{ours:?} {theirs:?}");
+            }
+        }
+
+        #[test]
+        fn there_and_back_is_where_it_was(map in views(), x in 0.0..300.0, y in 0.0..400.0) {
+            let back = map.inverse().unwrap().apply(map.apply([x, y]).unwrap()).unwrap();
+            prop_assert!(squared_distance(back, [x, y]) < 1e-12);
+            let same = map.inverse().unwrap().after(&map).apply([x, y]).unwrap();
+            prop_assert!(squared_distance(same, [x, y]) < 1e-12);
+        }
+
+        #[test]
+        fn areas_grow_as_a_small_triangle_does(map in views(), x in 0.0..300.0, y in 0.0..400.0) {
+            let at = |dx, dy| map.apply([x + dx, y + dy]).unwrap();
+            let grown = doubled_area(at(0.0, 0.0), at(1e-4, 0.0), at(0.0, 1e-4)) / 1e-8;
+            let told = map.zoom_of_area([x, y]);
+            prop_assert!((grown - told).abs() < 1e-3 * told, "{grown} {told}");
+        }
+
+        #[test]
+        fn the_fit_leaves_less_than_any_small_change_of_it(map in views(), noise in prop::collection::vec(-2.0..2.0, 48)) {
+            let pairs: Vec<Pair> = noise.as_chunks::<2>().0.iter().enumerate().map(|(i, [dx, dy])| {
+                let from = [(i % 6) as f64 * 50.0 + 20.0, (i / 6) as f64 * 110.0 + 15.0];
+                let [x, y] = map.apply(from).unwrap();
+                Pair { from, to: [x + dx, y + dy] }
+            }).collect();
+            let left = |map: &Homography| -> f64 {
+                pairs.iter().map(|pair| squared_distance(map.apply(pair.from).unwrap(), pair.to)).sum()
+            };
+            let fit = Homography::fit(pairs.iter(), 6).unwrap();
+            let least = left(&fit);
+            // Moved, turned and zoomed a little: no better by more than the approximation.
+            for (zoom, turn, dx, dy) in [(1.0, 0.0, 0.1, 0.0), (1.0, 0.0, 0.0, -0.1), (1.001, 0.0, 0.0, 0.0), (1.0, 1e-3, 0.0, 0.0)] {
+                let middle = fit.apply([150.0, 200.0]).unwrap();
+                let change = Homography::from_similarity(zoom, turn, middle, [middle[0] + dx, middle[1] + dy]).unwrap();
+                prop_assert!(least <= left(&change.after(&fit)) * 1.001, "{least}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_tell_gives_no_map() {
+        let pair = |x: f64, y: f64| Pair { from: [x, y], to: [2.0 * x, 2.0 * y] };
+        let line: Vec<Pair> = (0..10).map(|i| pair(f64::from(i), 3.0 * f64::from(i))).collect();
+        assert_eq!(Homography::fit(line.iter(), 1), None);
+        assert_eq!(Homography::fit([pair(5.0, 5.0); 10].iter(), 1), None);
+        assert_eq!(Homography::fit(line[..3].iter(), 1), None);
+        assert_eq!(Homography::fit([].iter(), 1), None);
+        let wild = [pair(f64::NAN, 0.0), pair(1.0, 7.0), pair(9.0, 2.0), pair(4.0, f64::INFINITY)];
+        assert_eq!(Homography::fit(wild.iter(), 1), None);
+        assert_eq!(Homography::from_rows([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 0.0, 1.0]]), None);
+    }
+
+    #[test]
+    fn nothing_is_seen_at_the_horizon_or_behind_it() {
+        let map = Homography::from_rows([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.01, 0.0, 1.0]]).unwrap();
+        assert!(map.apply([-99.0, 5.0]).is_some());
+        assert_eq!(map.apply([-100.0, 5.0]), None);
+        assert_eq!(map.apply([-101.0, 5.0]), None);
+        assert_eq!(map.apply([f64::NAN, 5.0]), None);
+    }
+}

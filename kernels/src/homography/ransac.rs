@@ -358,3 +358,118 @@ impl Prosac {
         sample
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::tests::views, *};
+
+    /// `right` pairs by `map`, half a pixel off at most, and `wrong` ones anywhere, mixed.
+    fn mixed(map: &Homography, right: usize, wrong: usize, seed: u64) -> Vec<Pair> {
+        let mut random = Random::new(seed);
+        let mut number = |to: f64| (random.next() >> 11) as f64 / (1_u64 << 53) as f64 * to;
+        let mut keyed: Vec<(f64, Pair)> = (0..right + wrong)
+            .map(|i| {
+                let from = [number(300.0), number(400.0)];
+                let image = map.apply(from).unwrap();
+                let near = [image[0] + number(1.0) - 0.5, image[1] + number(1.0) - 0.5];
+                let far = [number(700.0), number(700.0)];
+                (number(1.0), Pair { from, to: if i < right { near } else { far } })
+            })
+            .collect();
+        keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        keyed.into_iter().map(|(_, pair)| pair).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_view_is_found_among_twice_as_many_wrong_matches(map in views(), seed: u64) {
+            let search = Search::default();
+            prop_assume!(search.limits.allow(&map, 300.0, 400.0));
+            let pairs = mixed(&map, 40, 80, seed);
+            let found = find(&pairs, 300.0, 400.0, &search).unwrap();
+            prop_assert!(found.log_chance < -10.0 && found.places >= 38);
+            for corner in [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]] {
+                let (ours, theirs) = (found.map.apply(corner).unwrap(), map.apply(corner).unwrap());
+                let zoom = map.zoom_of_area(corner).max(1.0);
+                prop_assert!(squared_distance(ours, theirs) < 4.0 * zoom, "{ours:?} {theirs:?}");
+            }
+        }
+
+        #[test]
+        fn inliers_are_the_pairs_within_the_tolerance_both_ways(map in views(), seed: u64) {
+            let pairs = mixed(&map, 40, 40, seed);
+            let search = Search::default();
+            if let Some(found) = find(&pairs, 300.0, 400.0, &search) {
+                let back = found.map.inverse().unwrap();
+                let within = |a: Option<[f64; 2]>, b| a.is_some_and(|a| squared_distance(a, b) < search.tolerance.powi(2));
+                let fits = |pair: &Pair| within(found.map.apply(pair.from), pair.to) && within(back.apply(pair.to), pair.from);
+                let expected: Vec<u32> = (0..80).filter(|&i| fits(&pairs[i as usize])).collect();
+                prop_assert_eq!(&found.inliers, &expected);
+                prop_assert!(search.limits.allow(&found.map, 300.0, 400.0));
+                prop_assert_eq!(find(&pairs, 300.0, 400.0, &search), Some(found));
+            }
+        }
+
+        #[test]
+        fn garbage_is_no_panic_and_no_map_outside_the_limits(
+            numbers in prop::collection::vec(prop_oneof![
+                Just(f64::NAN), Just(f64::INFINITY), Just(-1e300), Just(0.0), Just(7.0), -10.0..500.0_f64, any::<f64>(),
+            ], 0..160),
+            width in prop_oneof![Just(0.0), Just(f64::NAN), 1.0..500.0],
+        ) {
+            let pairs: Vec<Pair> =
+                numbers.as_chunks::<4>().0.iter().map(|&[a, b, c, d]| Pair { from: [a, b], to: [c, d] }).collect();
+            if let Some(found) = find(&pairs, width, 400.0, &Search { samples: 200, ..Search::default() }) {
+                prop_assert!(Limits::default().allow(&found.map, width, 400.0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_turned_over_or_folded_reference_is_refused() {
+        let limits = Limits::default();
+        let map = |rows| Homography::from_rows(rows).unwrap();
+        assert!(limits.allow(&Homography::IDENTITY, 300.0, 400.0));
+        assert!(!limits.allow(&map([[-1.0, 0.0, 300.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), 300.0, 400.0), "a mirror");
+        assert!(!limits.allow(&map([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-0.004, 0.0, 1.0]]), 300.0, 400.0), "a horizon");
+        assert!(!limits.allow(&map([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.02, 0.0, 1.0]]), 300.0, 400.0), "a slant");
+        assert!(!limits.allow(&map([[0.05, 0.0, 0.0], [0.0, 0.05, 0.0], [0.0, 0.0, 1.0]]), 300.0, 400.0), "a dot");
+        assert!(!limits.allow(&map([[20.0, 0.0, 0.0], [0.0, 20.0, 0.0], [0.0, 0.0, 1.0]]), 300.0, 400.0), "a wall");
+        assert!(!limits.allow(&map([[2.0, 0.0, 0.0], [0.0, 0.3, 0.0], [0.0, 0.0, 1.0]]), 300.0, 400.0), "a stripe");
+    }
+
+    #[test]
+    fn coincident_and_collinear_pairs_give_no_map() {
+        let search = Search::default();
+        let same = vec![Pair { from: [10.0, 10.0], to: [20.0, 20.0] }; 50];
+        assert_eq!(find(&same, 300.0, 400.0, &search), None);
+        let line: Vec<Pair> =
+            (0..50).map(|i| f64::from(i) * 5.0).map(|x| Pair { from: [x, x], to: [x, 9.0] }).collect();
+        assert_eq!(find(&line, 300.0, 400.0, &search), None);
+        assert_eq!(find(&[], 300.0, 400.0, &search), None);
+    }
+
+    #[test]
+    fn one_place_matched_many_times_counts_once() {
+        let mut pairs = mixed(&Homography::IDENTITY, 12, 0, 3);
+        let first = pairs[0];
+        pairs.extend([first; 30]);
+        let found = find(&pairs, 300.0, 400.0, &Search::default()).unwrap();
+        assert_eq!((found.inliers.len(), found.places <= 12), (42, true), "{found:?}");
+    }
+
+    #[test]
+    fn wrong_matches_give_hardly_ever_a_map_that_is_no_chance() {
+        let mut alarms = 0;
+        for seed in 0..300 {
+            let pairs = mixed(&Homography::IDENTITY, 0, 40 + seed as usize % 160, seed);
+            let found = find(&pairs, 300.0, 400.0, &Search { samples: 500, ..Search::default() });
+            alarms += u32::from(found.is_some_and(|found| found.log_chance < 0.0));
+        }
+        assert!(alarms <= 3, "{alarms} of 300");
+    }
+}

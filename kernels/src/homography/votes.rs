@@ -141,3 +141,85 @@ fn agrees(posed: &Posed, middle: &Posed, width: f64, height: f64) -> bool {
             .and_then(|map| map.apply(posed.pair.from))
             .is_some_and(|image| squared_distance(image, posed.pair.to) <= far * far)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::homography::Random;
+
+    fn number(random: &mut Random, to: f64) -> f64 {
+        (random.next() >> 11) as f64 / (1_u64 << 53) as f64 * to
+    }
+
+    fn wrong(random: &mut Random) -> Posed {
+        let mut number = |to| number(random, to);
+        let pair = Pair { from: [number(300.0), number(400.0)], to: [number(700.0), number(700.0)] };
+        Posed { pair, zoom: libm::exp2(number(4.0) - 2.0), turn: number(TAU) }
+    }
+
+    fn right(random: &mut Random, zoom: f64, turn: f64, to: [f64; 2]) -> Posed {
+        let map = Homography::from_similarity(zoom, turn, [150.0, 200.0], to).unwrap();
+        let from = [number(random, 300.0), number(random, 400.0)];
+        let [x, y] = map.apply(from).unwrap();
+        let to = [x + number(random, 2.0) - 1.0, y + number(random, 2.0) - 1.0];
+        let zoom = zoom * libm::exp2(number(random, 0.5) - 0.25);
+        Posed { pair: Pair { from, to }, zoom, turn: turn + number(random, 0.3) - 0.15 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn one_right_match_in_fifteen_is_enough(zoom in 0.4..2.5_f64, turn in 0.0..TAU, x in 100.0..600.0, y in 100.0..600.0, seed: u64) {
+            let mut random = Random::new(seed);
+            let mut matches: Vec<Posed> = (0..14).map(|_| right(&mut random, zoom, turn, [x, y])).collect();
+            matches.extend((0..196).map(|_| wrong(&mut random)));
+            let found = verify(&matches, 300.0, 400.0, &Search::default());
+            prop_assert!(found.is_some());
+            let found = found.unwrap();
+            prop_assert!(found.inliers.iter().filter(|&&i| i < 14).count() >= 11, "{found:?}");
+            prop_assert!(found.log_chance < 0.0, "{found:?}");
+        }
+
+        #[test]
+        fn every_member_of_a_cluster_agrees_roughly_with_the_others(seed: u64) {
+            let mut random = Random::new(seed);
+            let mut matches: Vec<Posed> = (0..10).map(|_| right(&mut random, 1.0, 0.5, [300.0, 300.0])).collect();
+            matches.extend((0..150).map(|_| wrong(&mut random)));
+            for cluster in clusters(&matches, 300.0, 400.0, 8) {
+                prop_assert!(cluster.len() >= 3 && cluster.is_sorted_by(|a, b| a < b));
+                for (a, b) in cluster.iter().flat_map(|a| cluster.iter().map(move |b| (a, b))) {
+                    let (a, b) = (&matches[*a as usize], &matches[*b as usize]);
+                    let turn = (a.turn - b.turn).rem_euclid(TAU);
+                    // Votes reach one bin to either side.
+                    prop_assert!(turn.min(TAU - turn) <= PI / 3.0 + 1e-9 && (0.25 - 1e-9..=4.0 + 1e-9).contains(&(a.zoom / b.zoom)));
+                }
+            }
+        }
+
+        #[test]
+        fn garbage_is_no_panic(numbers in prop::collection::vec(prop_oneof![
+            Just(f64::NAN), Just(f64::NEG_INFINITY), Just(0.0), Just(1.0), 0.0..400.0_f64, any::<f64>(),
+        ], 0..240)) {
+            let matches: Vec<Posed> = numbers.as_chunks::<6>().0.iter()
+                .map(|&[a, b, c, d, zoom, turn]| Posed { pair: Pair { from: [a, b], to: [c, d] }, zoom, turn })
+                .collect();
+            verify(&matches, 300.0, 400.0, &Search::default());
+            verify(&matches, f64::NAN, 0.0, &Search::default());
+        }
+    }
+
+    #[test]
+    fn wrong_matches_are_hardly_ever_verified() {
+        let mut alarms = 0;
+        for seed in 0..300 {
+            let mut random = Random::new(seed);
+            let matches: Vec<Posed> = (0..30 + seed % 270).map(|_| wrong(&mut random)).collect();
+            let found = verify(&matches, 300.0, 400.0, &Search::default());
+            alarms += u32::from(found.is_some_and(|found| found.log_chance < 0.0));
+        }
+        assert!(alarms <= 3, "{alarms} of 300");
+    }
+}

@@ -99,8 +99,8 @@ impl Described {
     }
 }
 
-/// How far `code` is from each of `others`.
-pub(super) fn distances(kind: Kind, code: &Code, others: &[Code], out: &mut Vec<u32>) {
+/// How far `code` is from each of `others`: squared distances in steps of 1/256, or differing bits.
+pub fn distances(kind: Kind, code: &Code, others: &[Code], out: &mut Vec<u32>) {
     out.resize(others.len(), 0);
     match kind {
         Kind::Float => squared(code, others, out),
@@ -134,21 +134,4 @@ vectorised! {
             *out = code.iter().zip(&other).map(|(a, b)| (a ^ b).count_ones()).sum();
         }
     }
-}
-
-/// The two nearest of `others`: the index and distance of the best, and the distance of the next (the largest number where
-/// there is none). Of equal ones the first.
-pub(super) fn nearest_two(distances: &[u32]) -> Option<(usize, u32, u32)> {
-    let mut best: Option<(usize, u32)> = None;
-    let mut second = u32::MAX;
-    for (index, &distance) in distances.iter().enumerate() {
-        match best {
-            Some((_, least)) if distance >= least => second = second.min(distance),
-            _ => {
-                second = best.map_or(u32::MAX, |(_, least)| least);
-                best = Some((index, distance));
-            }
-        }
-    }
-    best.map(|(index, least)| (index, least, second))
 }

@@ -3,7 +3,8 @@
 //! A chunk is 64 bytes of header and a payload, filled up with zeros to a multiple of 64. The header: `LARDERIX`; version and kind of the
 //! chunk, `u16` each; a zero `u32`; the length of the payload, `u64`; CRC-32 of the filled payload, `u32`; zeros; in its last four bytes
 //! CRC-32 of the rest of it. Little-endian. The first chunk is the vocabulary; then come segments of products, of which a later one
-//! replaces what is in an earlier one, and lists of ids that are removed from all before.
+//! replaces what is in an earlier one, and lists of ids that are removed from all before. What is written at once, the whole or an
+//! appendix, ends in an empty chunk: a file that was cut off is an error, unless it is cut to what it was before an appendix.
 
 use std::io::{self, Write};
 
@@ -21,6 +22,8 @@ pub(super) enum Chunk {
     Vocabulary = 1,
     Segment = 2,
     Removed = 3,
+    /// What was written at once ends: without it, it does not count.
+    End = 4,
 }
 
 /// Writes a chunk.
@@ -43,9 +46,9 @@ pub(super) fn write(chunk: Chunk, payload: &[u8], sink: &mut impl Write) -> io::
     sink.write_all(fill)
 }
 
-/// The chunk that begins at `at`, and where the next one does.
-pub(super) fn read(bytes: &[u8], at: usize) -> Result<(Chunk, &[u8], usize), IndexError> {
-    let cut = IndexError::Truncated { at: at as u64 };
+/// The chunk that begins at `at`, and where the next one does; the file is whole up to `whole`.
+pub(super) fn read(bytes: &[u8], at: usize, whole: usize) -> Result<(Chunk, &[u8], usize), IndexError> {
+    let cut = IndexError::Truncated { at: whole as u64 };
     let rest = bytes.get(at..).unwrap_or_default();
     let Some((header, rest)) = rest.split_first_chunk::<HEADER>() else { return Err(cut) };
     let broken = |what| IndexError::Broken { at: at as u64, what };
@@ -64,6 +67,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<(Chunk, &[u8], usize), Ind
         1 => Chunk::Vocabulary,
         2 => Chunk::Segment,
         3 => Chunk::Removed,
+        4 => Chunk::End,
         _ => return Err(broken("a chunk is of no known kind")),
     };
     let length: [u8; 8] = std::array::from_fn(|i| header[16 + i]);

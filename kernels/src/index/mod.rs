@@ -13,6 +13,8 @@ mod file;
 mod recognise;
 mod search;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 use std::{
@@ -21,7 +23,7 @@ use std::{
     ops::Range,
 };
 
-pub use codes::{Code, Described, Kind};
+pub use codes::{Code, Described, Kind, distances};
 pub use colours::Colours;
 use rayon::prelude::*;
 pub use recognise::{Matched, Recognised, Recognition};
@@ -55,9 +57,9 @@ pub enum IndexError {
     #[error("a vocabulary cannot be learnt from nothing")]
     NothingToLearnFrom,
     /// The file ends too early; what is before may be kept.
-    #[error("the index is cut off: a chunk that begins at byte {at} does not end")]
+    #[error("the index is cut off: only its first {at} bytes are whole")]
     Truncated {
-        /// Where the first chunk that is not whole begins.
+        /// Up to here the file is an index; 0 where nothing of it is.
         at: u64,
     },
     /// Written by another version.
@@ -109,12 +111,13 @@ impl<'a> ProductIndex<'a> {
     /// # Errors
     /// [`IndexError::Truncated`], [`IndexError::Version`] and [`IndexError::Broken`].
     pub fn open(bytes: &'a [u8]) -> Result<Self, IndexError> {
-        let (chunk, payload, mut at) = file::read(bytes, 0)?;
+        let (chunk, payload, mut at) = file::read(bytes, 0, 0)?;
+        let mut whole = 0;
         let broken = |at: usize, what| IndexError::Broken { at: at as u64, what };
         let vocabulary = (chunk == Chunk::Vocabulary).then(|| Vocabulary::from_bytes(payload)).flatten();
         let mut index = Self::new(vocabulary.ok_or(broken(0, "it does not begin with a vocabulary"))?);
         while at < bytes.len() {
-            let (chunk, payload, next) = file::read(bytes, at)?;
+            let (chunk, payload, next) = file::read(bytes, at, whole)?;
             match chunk {
                 Chunk::Vocabulary => return Err(broken(at, "a second vocabulary")),
                 Chunk::Segment => {
@@ -128,8 +131,12 @@ impl<'a> ProductIndex<'a> {
                     }
                     ids.iter().for_each(|&id| _ = index.bury(u64::from_le_bytes(id)));
                 }
+                Chunk::End => whole = next,
             }
             at = next;
+        }
+        if whole < at {
+            return Err(IndexError::Truncated { at: whole as u64 });
         }
         Ok(index)
     }
@@ -148,6 +155,7 @@ impl<'a> ProductIndex<'a> {
         for segment in &self.segments {
             file::write(Chunk::Segment, segment.bytes(), sink)?;
         }
+        file::write(Chunk::End, &[], sink)?;
         self.changed.clear();
         Ok(())
     }
@@ -157,6 +165,9 @@ impl<'a> ProductIndex<'a> {
     /// # Errors
     /// Those of `sink`; what has changed is still to be written then.
     pub fn append(&mut self, sink: &mut impl Write) -> io::Result<()> {
+        if self.changed.is_empty() {
+            return Ok(());
+        }
         let removed: Vec<u8> =
             self.changed.iter().filter(|id| !self.places.contains_key(id)).flat_map(|id| id.to_le_bytes()).collect();
         if !removed.is_empty() {
@@ -166,6 +177,7 @@ impl<'a> ProductIndex<'a> {
         for added in self.by_features(&added) {
             file::write(Chunk::Segment, self.gather(added).bytes(), sink)?;
         }
+        file::write(Chunk::End, &[], sink)?;
         self.changed.clear();
         Ok(())
     }
@@ -313,7 +325,7 @@ impl<'a> ProductIndex<'a> {
     fn gather(&self, places: &[(u32, u32)]) -> Segment<'static> {
         let rows: Vec<Row<'_>> = places
             .par_iter()
-            .map(|&(segment, place)| self.segments[segment as usize].row(place, &self.vocabulary))
+            .map(|&(segment, place)| self.segments[segment as usize].row(place, self.vocabulary.kind()))
             .collect();
         Segment::build(&rows)
     }

@@ -10,11 +10,7 @@ use crate::{
     homography::{Homography, Pair, Posed, Search, verify},
 };
 
-use super::{
-    Described, IndexError, Kind, ProductIndex, SearchScratch, Voting,
-    codes::{distances, nearest_two},
-    segment::Segment,
-};
+use super::{Described, IndexError, Kind, ProductIndex, SearchScratch, Voting, codes::distances, segment::Segment};
 
 /// How products are recognised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +19,8 @@ pub struct Recognition {
     pub voting: Voting,
     /// How many of them are verified, best first.
     pub verified: usize,
-    /// A feature of the picture is matched with the nearest of a product where the next is farther by at least this: the
-    /// ratio of their distances is below.
+    /// A feature of the picture is matched with the most alike of a product where the ratio of its distance to that of the next at
+    /// another place is below this (Lowe 2004, section 7.1).
     pub ratio: f64,
     /// How the map from the product's picture is searched.
     pub search: Search,
@@ -136,8 +132,10 @@ impl Candidate<'_> {
             return None;
         }
         let matches = self.guided(&points, &found.map)?;
-        let likeness =
-            self.image.and_then(|image| self.segment.colours(self.place).likeness(image, &found.map, width, height));
+        let likeness = self.image.and_then(|image| {
+            let places = points.iter().map(|point| [f64::from(point.x), f64::from(point.y)]);
+            self.segment.colours(self.place).likeness(image, &found.map, [width, height], places)
+        });
         Some(Recognised {
             product,
             inliers: found.places,
@@ -156,15 +154,23 @@ impl Candidate<'_> {
             Kind::Float => self.how.ratio * self.how.ratio,
             Kind::Binary => self.how.ratio,
         };
-        let codes = self.segment.codes(self.place);
+        let (codes, apart) = (self.segment.codes(self.place), self.how.search.tolerance);
         let mut scratch = Vec::new();
         let mut likely: Vec<(f64, Posed)> = Vec::new();
         for (code, at) in self.picture.codes.iter().zip(&self.picture.keypoints) {
             distances(self.picture.kind, code, codes, &mut scratch);
-            let Some((nearest, distance, next)) = nearest_two(&scratch) else { break };
-            let share = f64::from(distance) / f64::from(next.max(1));
-            if next < u32::MAX && share < ratio {
-                likely.push((share, posed(&points[nearest], at)));
+            let Some(nearest) = (0..scratch.len()).min_by_key(|&index| scratch[index]) else { break };
+            // Another feature at the same place, of another size, say, is no other place to confuse it with.
+            let point = &points[nearest];
+            let elsewhere = |other: &Keypoint| {
+                let (dx, dy) = (f64::from(other.x - point.x), f64::from(other.y - point.y));
+                dx * dx + dy * dy > apart * apart
+            };
+            let others = scratch.iter().zip(points).filter(|(_, other)| elsewhere(other));
+            let Some(next) = others.map(|(&distance, _)| distance).min() else { continue };
+            let share = f64::from(scratch[nearest]) / f64::from(next.max(1));
+            if share < ratio {
+                likely.push((share, posed(point, at)));
             }
         }
         likely.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -229,8 +235,14 @@ fn agrees(map: &Homography, from: &Keypoint, to: &Keypoint, tolerance: f64) -> b
     dx * dx + dy * dy <= tolerance * tolerance && off.min(TAU - off) <= FRAC_PI_4 && (0.5..=2.0).contains(&ratio)
 }
 
-/// Ranks what is seen: each feature of the picture speaks for a product by how alike they are, and for one that is less like it than
-/// another by less.
+/// A match as unlike as this says nothing.
+const UNLIKE: f64 = 0.8;
+/// Nor does one that is so much less like than that of another product.
+const LESS_LIKE: f64 = 0.2;
+
+/// Ranks what is seen: a point for each place that the map was found by, and up to twice as much for each feature that agrees
+/// with it: the more, the more alike the two are, and the less, the more alike another product is there. So a brand's mark,
+/// which all of its packages show, speaks for none of them.
 fn score(kind: Kind, features: usize, seen: &mut [Recognised]) {
     let mut least = vec![u32::MAX; features];
     for matched in seen.iter().flat_map(|seen| &seen.matches) {
@@ -239,14 +251,14 @@ fn score(kind: Kind, features: usize, seen: &mut [Recognised]) {
     }
     let length = |distance: u32| match kind {
         Kind::Float => f64::from(distance).sqrt() / 256.0,
-        Kind::Binary => f64::from(distance) / 256.0,
+        // Bits of strangers differ by half, as unit vectors of strangers are about 1 apart.
+        Kind::Binary => f64::from(distance) / 243.0,
     };
     for seen in seen {
         let said = |matched: &Matched| {
             let (own, best) = (length(matched.distance), length(least[matched.picture as usize]));
-            (1.0 - own).max(0.0) * (1.0 - (own - best) / 0.2).max(0.0)
+            (UNLIKE - own).max(0.0) * (1.0 - (own - best) / LESS_LIKE).max(0.0)
         };
-        let said: f64 = seen.matches.iter().map(said).sum();
-        seen.score = said * (1.0 + seen.likeness.unwrap_or(0.0).max(0.0));
+        seen.score = f64::from(seen.inliers) + 2.0 * seen.matches.iter().map(said).sum::<f64>();
     }
 }

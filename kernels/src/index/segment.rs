@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::features::Keypoint;
 
 use super::{
-    codes::{BYTES, Code, Described},
+    codes::{BYTES, Code, Described, Kind},
     colours::{self, Colours},
     vocabulary::Vocabulary,
 };
@@ -188,16 +188,25 @@ impl<'a> Segment<'a> {
             && self.word_column().is_sorted_by(|a, b| u32::from_le_bytes(*a) < u32::from_le_bytes(*b))
             && self.word_column().last().is_none_or(|&last| (u32::from_le_bytes(last) as usize) < words)
             && starts.windows(2).all(|pair| u32::from_le_bytes(pair[1]) - u32::from_le_bytes(pair[0]) <= 0xffff)
-            && self
-                .numbers(self.at.spoken, self.features)
-                .iter()
-                .all(|&word| (u32::from_le_bytes(word) as usize) < words)
-            && self.numbers(self.at.owners, self.features).iter().zip(self.numbers(self.at.posted, self.features)).all(
-                |(&owner, &posted)| {
-                    let (owner, posted) = (u32::from_le_bytes(owner) as usize, u32::from_le_bytes(posted));
-                    owner < self.products && (number(starts, owner)..number(starts, owner + 1)).contains(&posted)
-                },
-            )
+            && self.is_posted()
+    }
+
+    /// Whether each feature is posted once, under its word and with its product.
+    fn is_posted(&self) -> bool {
+        let starts = self.numbers(self.at.starts, self.products + 1);
+        let spoken = self.numbers(self.at.spoken, self.features);
+        self.word_column().iter().all(|&word| {
+            let mut next = 0;
+            let postings = self.postings(u32::from_le_bytes(word));
+            (0..postings.signatures.len()).all(|index| {
+                let (owner, posted) = postings.owner(index);
+                let own = (owner as usize) < self.products
+                    && (number(starts, owner as usize)..number(starts, owner as usize + 1)).contains(&posted);
+                let ascending = posted >= next;
+                next = posted.saturating_add(1);
+                own && ascending && spoken[posted as usize] == word
+            })
+        })
     }
 
     fn numbers(&self, at: usize, count: usize) -> &[[u8; 4]] {
@@ -280,15 +289,23 @@ impl<'a> Segment<'a> {
         words.iter().map(|&word| u32::from_le_bytes(word))
     }
 
-    /// A product as it was added.
-    pub(super) fn row(&self, product: u32, vocabulary: &Vocabulary) -> Row<'static> {
+    /// A product as it was added, given the kind of its descriptors.
+    pub(super) fn row(&self, product: u32, kind: Kind) -> Row<'static> {
         let (width, height) = self.size(product);
-        let keypoints = self.features(product).map(|feature| self.keypoint(feature)).collect();
-        let codes = self.codes(product).to_vec();
-        let signature = |(word, code): (u32, &Code)| (word, vocabulary.signature(&vocabulary.turn(code), word));
-        let words = self.words(product).zip(&codes).map(signature).collect();
-        let described = Described { kind: vocabulary.kind(), width, height, keypoints, codes };
+        let features = self.features(product);
+        let keypoints = features.clone().map(|feature| self.keypoint(feature)).collect();
+        let words =
+            self.words(product).zip(features).map(|(word, feature)| (word, self.signature(word, feature as u32)));
+        let words = words.collect();
+        let described = Described { kind, width, height, keypoints, codes: self.codes(product).to_vec() };
         Row { id: self.id(product), described: Cow::Owned(described), colours: self.colours(product), words }
+    }
+
+    fn signature(&self, word: u32, feature: u32) -> u64 {
+        let postings = self.postings(word);
+        let index = postings.posted.binary_search_by_key(&feature, |&posted| u32::from_le_bytes(posted));
+        // Every feature is posted under its word.
+        index.map_or(0, |index| u64::from_le_bytes(postings.signatures[index]))
     }
 }
 

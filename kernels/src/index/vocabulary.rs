@@ -93,6 +93,11 @@ impl Vocabulary {
         self.leaves.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn leaves(&self) -> &[Code] {
+        &self.leaves
+    }
+
     /// The `most` words nearest to a descriptor, nearest first; the first does not depend on `most`.
     pub(super) fn nearest(&self, code: &Code, most: usize, scratch: &mut Vec<u32>, words: &mut Vec<u32>) {
         distances(self.kind, code, &self.tops, scratch);

@@ -1,0 +1,278 @@
+//! The product index beside comparing every two descriptors.
+//!
+//! ```text
+//! cargo bench -p larder-kernels --bench index -- [PRODUCTS] [QUERIES] [QUERIES_BY_BRUTE_FORCE]
+//! ```
+//!
+//! 50,000 products of 300 features each, 200 and 5 queries without arguments. Descriptors are real: KAZE's of the pictures of
+//! `../shared/data/grocery_store`. To extract 50,000 pictures would take an hour, so the products are made of them: half of a product's features come from
+//! each of two pictures, as packages of one maker share a part of their print, every descriptor changed as warping and recolouring do
+//! (`NOISE`), every place turned, zoomed and moved. A query shows 60 % of the features of one product, changed once more, in
+//! perspective, among 300 features of other pictures.
+
+use std::{path::Path, time::Instant};
+
+use larder_kernels::{
+    ImageGrey8, ImageRgb8,
+    features::{FloatDescriptors, FloatFeatures, Keypoint},
+    homography::Homography,
+    index::{
+        Code, Colours, Described, Kind, ProductIndex, Recognition, SearchScratch, Training, Vocabulary, Voting,
+        distances,
+    },
+    kaze::{Kaze, KazeParams, KazeScratch},
+};
+
+/// How far a changed descriptor is from what it was: that of right matches between iconic pictures and photos is 0.3 to 0.5.
+const NOISE: f32 = 0.35;
+const FEATURES: usize = 300;
+const BATCH: usize = 5000;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn between(&mut self, from: f32, to: f32) -> f32 {
+        from + (to - from) * (self.next() >> 40) as f32 / (1_u64 << 24) as f32
+    }
+}
+
+/// A unit vector at about [`NOISE`] from `values`.
+fn changed(values: &[f32], random: &mut Random, into: &mut Vec<f32>) {
+    // The sum of two has a variance of 1/6.
+    let scale = NOISE / (64.0_f32 / 6.0).sqrt();
+    let begin = into.len();
+    into.extend(values.iter().map(|value| value + scale * (random.between(-0.5, 0.5) + random.between(-0.5, 0.5))));
+    let length = into[begin..].iter().map(|value| value * value).sum::<f32>().sqrt();
+    into[begin..].iter_mut().for_each(|value| *value /= length);
+}
+
+fn moved(point: &Keypoint, map: &Homography, turn: f32) -> Keypoint {
+    let place = [f64::from(point.x), f64::from(point.y)];
+    let [x, y] = map.apply(place).unwrap_or_default();
+    let zoom = map.zoom_of_area(place).abs().sqrt() as f32;
+    let angle = (point.angle + turn).rem_euclid(std::f32::consts::TAU);
+    Keypoint { x: x as f32, y: y as f32, size: point.size * zoom, angle, ..*point }
+}
+
+fn product(id: u64, real: &[FloatFeatures]) -> FloatFeatures {
+    let mut random = Random(id.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let mut made = FloatFeatures { keypoints: Vec::new(), descriptors: FloatDescriptors::default() };
+    let mut values = Vec::new();
+    for source in [id as usize % real.len(), random.below(real.len())] {
+        let turn = random.between(-0.2, 0.2);
+        let to = [f64::from(random.between(80.0, 270.0)), f64::from(random.between(80.0, 270.0))];
+        let zoom = f64::from(random.between(0.6, 1.0));
+        let Some(map) = Homography::from_similarity(zoom, f64::from(turn), [174.0, 174.0], to) else { continue };
+        for _ in 0..FEATURES / 2 {
+            let feature = random.below(real[source].keypoints.len());
+            made.keypoints.push(moved(&real[source].keypoints[feature], &map, turn));
+            changed(real[source].descriptors.get(feature), &mut random, &mut values);
+        }
+    }
+    made.descriptors = FloatDescriptors::from_values(64, values).unwrap_or_default();
+    made
+}
+
+fn query(id: u64, real: &[FloatFeatures]) -> Described {
+    let (shown, mut random) = (product(id, real), Random(id ^ 0x5555_5555));
+    let turn = random.between(-0.3, 0.3);
+    let zoom = f64::from(random.between(0.5, 1.5));
+    let map = Homography::from_similarity(zoom, f64::from(turn), [174.0, 174.0], [200.0, 220.0])
+        .unwrap_or(Homography::IDENTITY);
+    let slant = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [f64::from(random.between(-4e-4, 4e-4)), 0.0, 1.0]];
+    let map = map.after(&Homography::from_rows(slant).unwrap_or(Homography::IDENTITY));
+    let mut picture = FloatFeatures::default();
+    let mut values = Vec::new();
+    for (feature, point) in shown.keypoints.iter().enumerate() {
+        if random.between(0.0, 1.0) < 0.6 {
+            picture.keypoints.push(moved(point, &map, turn));
+            changed(shown.descriptors.get(feature), &mut random, &mut values);
+        }
+    }
+    let clutter = &real[random.below(real.len())];
+    for _ in 0..FEATURES {
+        let feature = random.below(clutter.keypoints.len());
+        picture.keypoints.push(clutter.keypoints[feature]);
+        changed(clutter.descriptors.get(feature), &mut random, &mut values);
+    }
+    picture.descriptors = FloatDescriptors::from_values(64, values).unwrap_or_default();
+    Described::from_float(&picture, 400, 400).expect("one descriptor for each point")
+}
+
+/// KAZE's features of the pictures in a folder and those below it.
+fn extract(folder: &Path, kaze: &Kaze, scratch: &mut KazeScratch, found: &mut Vec<FloatFeatures>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            extract(&path, kaze, scratch, found);
+        } else if path.extension().is_some_and(|extension| extension == "jpg")
+            && let Ok(picture) = image::open(&path)
+        {
+            let picture = picture.to_luma8();
+            let (width, height) = (picture.width() as usize, picture.height() as usize);
+            let Some(picture) = ImageGrey8::from_pixels(width, height, picture.into_raw()) else { continue };
+            let mut features = FloatFeatures::default();
+            kaze.detect_and_compute(&picture, scratch, &mut features);
+            if features.keypoints.len() >= 20 {
+                found.push(features);
+            }
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let argument = |at: usize, default| arguments.get(at).copied().unwrap_or(default);
+    let (products, queries, brute) = (argument(0, 50_000), argument(1, 200), argument(2, 5));
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/grocery_store");
+    let (mut real, begun) = (Vec::new(), Instant::now());
+    extract(Path::new(data), &Kaze::new(KazeParams::default()), &mut KazeScratch::default(), &mut real);
+    if real.is_empty() {
+        println!("skipped: there are no pictures in {data}");
+        return;
+    }
+    let count: usize = real.iter().map(|features| features.keypoints.len()).sum();
+    println!("{} pictures, {count} real features, in {:.1?}", real.len(), begun.elapsed());
+
+    let codes: Vec<Code> = real
+        .iter()
+        .flat_map(|features| {
+            Described::from_float(features, 348, 348).map(|found| found.codes().to_vec()).unwrap_or_default()
+        })
+        .collect();
+    let begun = Instant::now();
+    let vocabulary = Vocabulary::train(Kind::Float, &codes, &Training::default()).expect("there are descriptors");
+    println!("vocabulary of {} words learnt in {:.1?}", vocabulary.words(), begun.elapsed());
+
+    let describe =
+        |id: u64| Described::from_float(&product(id, &real), 348, 348).expect("one descriptor for each point");
+    let colours = Colours::of(&ImageRgb8::new(16, 16));
+    let mut index = ProductIndex::new(vocabulary);
+    let mut all: Vec<Code> = Vec::with_capacity(products * FEATURES);
+    let mut spent = std::time::Duration::ZERO;
+    for first in (0..products as u64).step_by(BATCH) {
+        let batch: Vec<(u64, Described)> =
+            (first..(first + BATCH as u64).min(products as u64)).map(|id| (id, describe(id))).collect();
+        batch.iter().for_each(|(_, described)| all.extend(described.codes()));
+        let rows: Vec<_> = batch.iter().map(|(id, described)| (*id, described, colours)).collect();
+        let begun = Instant::now();
+        index.add_all(&rows).expect("floats");
+        spent += begun.elapsed();
+    }
+    println!("{} products, {} features indexed in {spent:.1?}", index.len(), all.len());
+
+    let mut file = Vec::new();
+    index.save(&mut file).expect("memory");
+    let begun = Instant::now();
+    let mut index = ProductIndex::open(&file).expect("what was saved");
+    let opened = begun.elapsed();
+    println!(
+        "{:.1} MB on disk and in memory, {:.0} bytes a feature, opened in {opened:.1?}",
+        file.len() as f64 / 1e6,
+        file.len() as f64 / all.len() as f64
+    );
+
+    let (how, voting, mut scratch) = (Recognition::default(), Voting::default(), SearchScratch::default());
+    let asked = |i: usize| (i as u64).wrapping_mul(7_368_787) % products as u64;
+    let (mut top1, mut top10, mut seen, mut searching, mut recognising) = (0, 0, 0, Vec::new(), Vec::new());
+    for i in 0..queries {
+        let (id, picture) = (asked(i), query(asked(i), &real));
+        let begun = Instant::now();
+        let ranked = index.search(&picture, &voting, &mut scratch).expect("floats");
+        searching.push(begun.elapsed());
+        let at = ranked.iter().position(|ranked| ranked.product == id);
+        top1 += usize::from(at == Some(0));
+        top10 += usize::from(at.is_some_and(|at| at < 10));
+        let begun = Instant::now();
+        let found = index.recognise(&picture, None, &how, &mut scratch).expect("floats");
+        recognising.push(begun.elapsed());
+        seen += usize::from(found.first().is_some_and(|first| first.product == id));
+    }
+    searching.sort();
+    recognising.sort();
+    let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+    println!(
+        "index: recall@1 {:.3}, recall@10 {:.3}, search {:.1?} a query (median of {queries}); verified: top-1 {:.3}, {:.1?}",
+        share(top1, queries),
+        share(top10, queries),
+        searching[searching.len() / 2],
+        share(seen, queries),
+        recognising[recognising.len() / 2]
+    );
+
+    let (mut top1, mut top10, mut spent) = (0, 0, Vec::new());
+    for i in 0..brute {
+        let picture = query(asked(i), &real);
+        let begun = Instant::now();
+        let ranked = by_brute_force(&picture, &all);
+        spent.push(begun.elapsed());
+        let at = ranked.iter().position(|&(_, product)| u64::from(product) == asked(i));
+        top1 += usize::from(at == Some(0));
+        top10 += usize::from(at.is_some_and(|at| at < 10));
+    }
+    spent.sort();
+    if let Some(median) = spent.get(spent.len() / 2) {
+        println!(
+            "brute force: recall@1 {:.3}, recall@10 {:.3}, {median:.1?} a query (median of {brute}): {:.0} times the index",
+            share(top1, brute),
+            share(top10, brute),
+            median.as_secs_f64() / searching[searching.len() / 2].as_secs_f64()
+        );
+    }
+
+    let (mut adding, mut appended) = (Vec::new(), 0);
+    for id in 0..100 {
+        let described = describe(1_000_000 + id);
+        let begun = Instant::now();
+        index.add(1_000_000 + id, &described, colours).expect("floats");
+        adding.push(begun.elapsed());
+        let mut sink = Vec::new();
+        index.append(&mut sink).expect("memory");
+        appended = sink.len();
+    }
+    let begun = Instant::now();
+    index.remove(asked(0));
+    let removing = begun.elapsed();
+    let total: std::time::Duration = adding.iter().sum();
+    let longest = adding.iter().max().copied().unwrap_or_default();
+    println!(
+        "one product: added in {:.1?} (longest {longest:.1?}), {appended} bytes appended; removed in {removing:.1?}",
+        total / 100
+    );
+}
+
+/// Each feature votes for the product that has the nearest of all features: products and votes, most first.
+fn by_brute_force(picture: &Described, all: &[Code]) -> Vec<(u32, u32)> {
+    let mut scratch = Vec::new();
+    let mut best = vec![(u32::MAX, 0); picture.len()];
+    // Blocks that stay in the cache while all features of the picture are compared with them.
+    for (block, codes) in all.chunks(FEATURES).enumerate() {
+        for (code, best) in picture.codes().iter().zip(&mut best) {
+            distances(Kind::Float, code, codes, &mut scratch);
+            let nearest = scratch.iter().copied().min().unwrap_or(u32::MAX);
+            *best = (*best).min((nearest, block as u32));
+        }
+    }
+    let mut votes: Vec<(u32, u32)> = Vec::new();
+    best.sort_unstable_by_key(|&(_, product)| product);
+    for group in best.chunk_by(|a, b| a.1 == b.1) {
+        votes.push((group.len() as u32, group[0].1));
+    }
+    votes.sort_unstable_by_key(|&(votes, product)| (std::cmp::Reverse(votes), product));
+    votes
+}
