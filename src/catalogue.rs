@@ -125,6 +125,11 @@ impl Catalogue {
         Ok(Self { dir: dir.to_owned(), products })
     }
 
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Its products, by SKU.
     pub fn products(&self) -> impl Iterator<Item = &Entry> {
         self.products.values()

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod eval;
 pub mod eyes;
 pub mod feeds;
+pub mod gallery;
 pub mod lake;
 pub mod picture;
 

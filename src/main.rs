@@ -1,4 +1,5 @@
 //! The command line.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cli;
 

@@ -1,6 +1,32 @@
 //! Other sizes of a picture.
 
+use image::{
+    RgbImage,
+    imageops::{FilterType, resize},
+};
+use larder_records::BoundingBox;
+
 use crate::ImageRgb8;
+
+/// The part of a picture inside `bounds`, larger or smaller so that its longer side has `side` pixels; nothing where there is
+/// nothing inside. Pixels between pixels are straight between them (larger) or means (smaller).
+pub fn cut_to_side(image: &ImageRgb8, bounds: BoundingBox, side: usize) -> ImageRgb8 {
+    let pixels: Vec<[u8; 3]> = image.rows_in(bounds).flatten().copied().collect();
+    let bounds = image.clip(bounds);
+    let (width, height) = (
+        u32::from(bounds.right.saturating_sub(bounds.left)),
+        u32::from(bounds.bottom) - u32::from(bounds.top.min(bounds.bottom)),
+    );
+    let longer = u64::from(width.max(height));
+    let Some(cut) = RgbImage::from_raw(width, height, pixels.into_flattened()).filter(|_| width.min(height) > 0) else {
+        return ImageRgb8::default();
+    };
+    let scaled = |length: u32| ((u64::from(length) * side as u64 + longer / 2) / longer).max(1) as u32;
+    let scaled = resize(&cut, scaled(width), scaled(height), FilterType::Triangle);
+    let (width, height) = (scaled.width() as usize, scaled.height() as usize);
+    let pixels = scaled.into_raw().as_chunks().0.to_vec();
+    ImageRgb8::from_pixels(width, height, pixels).unwrap_or_default()
+}
 
 /// The picture made smaller by a whole `factor`: each pixel is the rounded mean of `factor * factor`. Columns and rows
 /// that do not fill a block are dropped, but a side never falls below one pixel.
@@ -31,6 +57,23 @@ pub fn shrink(image: &ImageRgb8, factor: usize, into: &mut ImageRgb8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cutting_has_the_side_that_is_asked_for_and_shows_what_was_there() {
+        let pixels = (0..40 * 30).map(|i| if i % 40 < 20 { [200, 0, 0] } else { [0, 0, 100] }).collect();
+        let image = ImageRgb8::from_pixels(40, 30, pixels).unwrap();
+        let bounds = BoundingBox { left: 10, top: 5, right: 30, bottom: 15 };
+        let larger = cut_to_side(&image, bounds, 100);
+        assert_eq!((larger.width(), larger.height()), (100, 50));
+        assert_eq!((larger.row(25)[10], larger.row(25)[90]), ([200, 0, 0], [0, 0, 100]));
+        assert_eq!(cut_to_side(&image, bounds, 10).width(), 10);
+        for nothing in [
+            BoundingBox { left: 50, top: 0, right: 60, bottom: 9 },
+            BoundingBox { left: 9, top: 9, right: 3, bottom: 3 },
+        ] {
+            assert_eq!(cut_to_side(&image, nothing, 10), ImageRgb8::default());
+        }
+    }
 
     #[test]
     fn each_small_pixel_is_the_mean_of_its_block() {

@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity)]
 
 mod behaviour;
+pub mod gallery;
 mod inventory;
 mod looks;
 mod market;

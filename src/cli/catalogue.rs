@@ -1,16 +1,20 @@
 //! `larder catalogue`: the product database.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use larder::{
     catalogue::{Catalogue as Folder, Entry},
     eyes::picture,
+    gallery::Shelf,
 };
 use larder_kernels::{ImageRgb8, decode};
-use larder_pipelines::vision::VisionConfig;
-use larder_records::{ImageEncoding, Names, Payload};
+use larder_pipelines::{gallery::Look, vision::VisionConfig};
+use larder_records::{ImageEncoding, Names, Payload, ProductId};
 use serde::Serialize;
 
 use super::{
@@ -29,6 +33,8 @@ pub(super) enum Catalogue {
         #[arg(long)]
         catalogue: PathBuf,
     },
+    /// Find the products that a picture shows, the best first
+    Search(Search),
     /// Take a recording's first images as reference pictures, where a person has drawn boxes (the recording's truth)
     Enroll {
         /// The catalogue's folder
@@ -40,6 +46,35 @@ pub(super) enum Catalogue {
         /// An MCAP file
         recording: PathBuf,
     },
+}
+
+/// A picture whose product is asked for.
+#[derive(Debug, Args)]
+pub(super) struct Search {
+    /// The catalogue's folder
+    #[arg(long)]
+    catalogue: PathBuf,
+    /// A picture, JPEG or PNG
+    file: PathBuf,
+    /// The most products
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    most: usize,
+}
+
+/// A product that a picture shows.
+#[derive(Debug, Serialize)]
+struct Seen {
+    sku: String,
+    name: String,
+    category: String,
+    /// Features that agree on one view of the reference picture.
+    inliers: u32,
+    /// What they are ranked by.
+    score: f64,
+    /// The decimal logarithm of how many such views chance alone would give.
+    log_chance: f64,
+    /// Where the reference picture's corners lie in the picture.
+    corners: Option<[[f64; 2]; 4]>,
 }
 
 /// A product to add.
@@ -89,6 +124,7 @@ impl Catalogue {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         match self {
             Self::Add(add) => add.run(output),
+            Self::Search(search) => search.run(output),
             Self::List { catalogue } => list(&catalogue, output),
             Self::Enroll { catalogue, first, recording } => {
                 let enrolled = enroll(&catalogue, &recording, first)?;
@@ -97,6 +133,51 @@ impl Catalogue {
                 })
             }
         }
+    }
+}
+
+impl Search {
+    fn run(self, output: &Output) -> anyhow::Result<()> {
+        let Self { catalogue: dir, file, most } = self;
+        anyhow::ensure!(dir.is_dir(), "{}: there is no catalogue here", dir.display());
+        let catalogue = Folder::open(&dir)?;
+        let bar = output.progress("looking at reference pictures", 0, "pictures");
+        let gallery = Shelf::open(&catalogue, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let limits = VisionConfig::default().limits();
+        let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        let look = Look::at_query(&picture(bytes), limits).with_context(|| file.display().to_string())?;
+        let by_id: BTreeMap<ProductId, &Entry> =
+            catalogue.products().map(|entry| (ProductId::of(&entry.sku), entry)).collect();
+        let seen: Vec<Seen> = gallery
+            .search(&look)?
+            .into_iter()
+            .filter_map(|hit| {
+                let entry = by_id.get(&hit.product)?;
+                Some(Seen {
+                    sku: entry.sku.clone(),
+                    name: entry.name.clone(),
+                    category: entry.category.clone(),
+                    inliers: hit.inliers,
+                    score: hit.score,
+                    log_chance: hit.log_chance,
+                    corners: hit.corners,
+                })
+            })
+            .take(most)
+            .collect();
+        output.result(&seen, |seen| {
+            if seen.is_empty() {
+                return format!("none of {} reference pictures is seen", gallery.len());
+            }
+            let row = |seen: &Seen| {
+                let numbers =
+                    [seen.inliers.to_string(), format!("{:.1}", seen.score), format!("{:.1}", seen.log_chance)];
+                [&seen.sku, &seen.name, &seen.category].map(String::clone).into_iter().chain(numbers).collect()
+            };
+            let rows: Vec<_> = seen.iter().map(row).collect();
+            table(&["sku", "name", "category", "inliers", "score", "log chance"], &rows)
+        })
     }
 }
 

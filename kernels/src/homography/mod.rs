@@ -134,8 +134,9 @@ impl Homography {
                 }
             }
             for i in 1..8 {
-                for j in 0..i {
-                    normal[i][j] = normal[j][i];
+                let (upper, lower) = normal.split_at_mut(i);
+                for (mirrored, row) in lower[0].iter_mut().zip(upper) {
+                    *mirrored = row[i];
                 }
             }
             solved = solve(normal)?;
@@ -240,17 +241,19 @@ mod tests {
     pub(super) fn views() -> impl Strategy<Value = Homography> {
         let corner = || (-60.0..60.0, -60.0..60.0);
         let moved = (corner(), corner(), corner(), corner());
-        (moved, 0.4..2.5_f64, 0.0..6.28_f64, (50.0..600.0, 50.0..600.0)).prop_map(|(moved, zoom, turn, to)| {
-            let corners = [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]];
-            let moved = [moved.0, moved.1, moved.2, moved.3];
-            let pairs: Vec<Pair> = corners
-                .iter()
-                .zip(moved)
-                .map(|(&from, (dx, dy))| Pair { from, to: [from[0] + dx, from[1] + dy] })
-                .collect();
-            let bent = Homography::fit(pairs.iter(), 0).unwrap();
-            Homography::from_similarity(zoom, turn, [150.0, 200.0], [to.0, to.1]).unwrap().after(&bent)
-        })
+        (moved, 0.4..2.5_f64, 0.0..std::f64::consts::TAU, (50.0..600.0, 50.0..600.0)).prop_map(
+            |(moved, zoom, turn, to)| {
+                let corners = [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]];
+                let moved = [moved.0, moved.1, moved.2, moved.3];
+                let pairs: Vec<Pair> = corners
+                    .iter()
+                    .zip(moved)
+                    .map(|(&from, (dx, dy))| Pair { from, to: [from[0] + dx, from[1] + dy] })
+                    .collect();
+                let bent = Homography::fit(pairs.iter(), 0).unwrap();
+                Homography::from_similarity(zoom, turn, [150.0, 200.0], [to.0, to.1]).unwrap().after(&bent)
+            },
+        )
     }
 
     proptest! {

@@ -55,6 +55,8 @@ pub struct Recognised {
     pub inliers: u32,
     /// From the product's picture to the picture.
     pub map: Homography,
+    /// Pixels a row and rows of the product's picture.
+    pub size: (u16, u16),
     /// The decimal logarithm of how many such maps chance would give.
     pub log_chance: f64,
     /// Features that agree with the map, in the order of the picture's.
@@ -122,8 +124,8 @@ struct Candidate<'a> {
 
 impl Candidate<'_> {
     fn verify(&self, product: u64) -> Option<Recognised> {
-        let (width, height) = self.segment.size(self.place);
-        let (width, height) = (f64::from(width), f64::from(height));
+        let size = self.segment.size(self.place);
+        let (width, height) = (f64::from(size.0), f64::from(size.1));
         let features = self.segment.features(self.place);
         let points: Vec<Keypoint> = features.map(|feature| self.segment.keypoint(feature)).collect();
         let matches = self.likely(&points);
@@ -140,6 +142,7 @@ impl Candidate<'_> {
             product,
             inliers: found.places,
             map: found.map,
+            size,
             log_chance: found.log_chance,
             matches,
             likeness,

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     fn texture(width: usize, height: usize) -> Plane<f32> {
-        let value = |i: usize| ((i * 2_654_435_761 >> 7) % 1000) as f32 / 1000.0;
+        let value = |i: usize| (((i * 2_654_435_761) >> 7) % 1000) as f32 / 1000.0;
         Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap()
     }
 

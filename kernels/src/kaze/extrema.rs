@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn maxima_are_those_that_a_look_at_every_pixel_finds() {
-        let value = |i: usize| ((i * 2_654_435_761 >> 11) % 50) as f32;
+        let value = |i: usize| (((i * 2_654_435_761) >> 11) % 50) as f32;
         for (width, height, border) in [(3, 3, 1), (2, 9, 1), (17, 20, 1), (100, 31, 4), (33, 12, 6)] {
             let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
             let mut found = Vec::new();
@@ -233,9 +233,12 @@ mod tests {
         let levels = [level(-1.0), level(0.0), level(1.0)];
         let near = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-3, "{found} {expected}");
         let [x, y] = refine_2d(&levels[1], 5, 5).unwrap();
-        (near(5.0 + x, tx), near(5.0 + y, ty));
+        near(5.0 + x, tx);
+        near(5.0 + y, ty);
         let [x, y, s] = refine_3d([&levels[0], &levels[1], &levels[2]], 5, 5).unwrap();
-        (near(5.0 + x, tx), near(5.0 + y, ty), near(s, ts));
+        near(5.0 + x, tx);
+        near(5.0 + y, ty);
+        near(s, ts);
         assert_eq!(refine_2d(&levels[1], 8, 5), None);
         assert_eq!(refine_2d(&Plane::new(3, 3), 1, 1), None);
     }

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn smoothing_is_the_sum_of_the_formula() {
-        let value = |i: usize| ((i * 2_654_435_761 >> 9) % 256) as f32 / 255.0;
+        let value = |i: usize| (((i * 2_654_435_761) >> 9) % 256) as f32 / 255.0;
         for (width, height) in [(1, 1), (7, 2), (40, 70)] {
             let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
             let mut out = Plane::default();

@@ -122,8 +122,8 @@ vectorised! {
     fn subtract(part: f32, above: [&[f32]; 2], below: [&[f32]; 2], differences: &mut [f32]) {
         let width = differences.len();
         let (above, below) = (cut(above, width), cut(below, width));
-        for x in 0..width {
-            differences[x] = between(part, below, x) - between(part, above, x);
+        for (x, difference) in differences.iter_mut().enumerate() {
+            *difference = between(part, below, x) - between(part, above, x);
         }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn slopes_and_determinants_are_those_of_the_formula_to_the_borders() {
-        let value = |i: usize| ((i * 2_654_435_761 >> 9) % 512) as f32 / 512.0;
+        let value = |i: usize| (((i * 2_654_435_761) >> 9) % 512) as f32 / 512.0;
         for (width, height, reach) in [(23, 40, 1.0), (40, 23, 2.34), (3, 3, 7.5), (50, 80, 12.0)] {
             let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
             let (mut dx, mut dy, mut det) = (Plane::default(), Plane::default(), Plane::default());
