@@ -60,7 +60,8 @@ fn a_product_is_found_where_it_stands() {
         let corners = hits[0].corners.unwrap();
         for ([x, y], (left, top)) in corners.iter().zip([(70.0, 110.0), (220.0, 110.0), (220.0, 305.0), (70.0, 305.0)])
         {
-            assert!((x - left).abs() < 4.0 && (y - top).abs() < 4.0, "{number}: {corners:?}");
+            // A twentieth of the package: a corner may be far from all features.
+            assert!((x - left).abs() < 10.0 && (y - top).abs() < 10.0, "{number}: {corners:?}");
         }
     }
     let stranger = gallery.search(&query(&photo(&package(99), (70, 110)))).unwrap();
