@@ -4,6 +4,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+#[cfg(feature = "cuda")]
+pub mod cubins;
+pub mod drawing;
 pub mod engine;
 pub mod eval;
 pub mod eyes;

@@ -80,7 +80,7 @@ impl Detector for WithAkaze {
 fn threshold_for<D: Detector>(picture: &ImageGrey8, wanted: usize) -> (f32, usize) {
     // Halving intervals of the logarithm: the count falls as the threshold rises.
     let (mut low, mut high) = (1e-7_f32.ln(), 0.1_f32.ln());
-    let mut nearest = (0.0, 0);
+    let mut nearest = (0.0_f32, 0_usize);
     for _ in 0..30 {
         let middle = f32::midpoint(low, high);
         let points = D::new(Some(middle.exp()), 1).run(picture);
@@ -130,6 +130,7 @@ fn photos(folder: &Path) -> Vec<Photo> {
 
 fn race<D: Detector>(c: &mut Criterion, photo: &Photo, theirs: Option<(usize, f64)>, lines: &mut Vec<String>) {
     let threshold = theirs.map(|(points, _)| threshold_for::<D>(&photo.pixels, points).0);
+    let mut alone = None;
     for threads in [1, 2] {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let (mut detector, mut points, mut best) = (D::new(threshold, threads), 0, Duration::MAX);
@@ -155,6 +156,9 @@ fn race<D: Detector>(c: &mut Criterion, photo: &Photo, theirs: Option<(usize, f6
             format!("{:6}{:32}{threads} threads: {:8.2} ms, {points} points", D::NAME, photo.name, ours * 1e3);
         if let Some((points, seconds)) = theirs {
             line += &format!("; OpenCV {:8.2} ms, {points} points: {:5.2} times", seconds * 1e3, seconds / ours);
+        }
+        if let Some(alone) = alone.replace(ours) {
+            line += &format!("; {:4.2} times one thread", alone / ours);
         }
         lines.push(line);
     }

@@ -57,6 +57,7 @@ fn bench(c: &mut Criterion) {
     let theirs = opencv("time-nearest", std::iter::once(1).chain(COUNTS).map(|number| number.to_string()));
     let mut lines = Vec::new();
     for (place, count) in COUNTS.into_iter().enumerate() {
+        let mut alone = [None; 2];
         for threads in [1, 2] {
             let id = |kind: &str| BenchmarkId::new(kind, format!("{count}x{count}, {threads} threads"));
             let (queries, trains) = (binary(0, count), binary(count, count));
@@ -73,11 +74,14 @@ fn bench(c: &mut Criterion) {
                 held.nearest2(&queries, threads, &mut out).unwrap();
                 black_box(&out);
             });
-            for (kind, ours) in [("hamming", hamming), ("l2", l2)] {
+            for ((kind, ours), alone) in [("hamming", hamming), ("l2", l2)].into_iter().zip(&mut alone) {
                 let ours = ours.as_secs_f64();
                 let mut line = format!("{kind:8} {count} x {count}, {threads} threads: {:8.3} ms", ours * 1e3);
                 if let Some(theirs) = theirs.as_ref().and_then(|theirs| theirs[place][kind].as_f64()) {
                     line += &format!(", OpenCV {:8.3} ms: {:5.1} times", theirs * 1e3, theirs / ours);
+                }
+                if let Some(alone) = alone.replace(ours) {
+                    line += &format!("; {:4.2} times one thread", alone / ours);
                 }
                 lines.push(line);
             }

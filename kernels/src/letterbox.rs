@@ -30,22 +30,11 @@ pub type Zoom = (f32, f32);
 /// # Panics
 /// Where the clipped `bounds` are empty.
 pub fn letterbox(image: &ImageRgb8, bounds: BoundingBox, format: InputFormat, into: &mut Vec<f32>) -> Zoom {
-    let bounds = image.clip(bounds);
-    let (left, top) = (usize::from(bounds.left), usize::from(bounds.top));
-    let (from_width, from_height) =
-        (usize::from(bounds.right).saturating_sub(left), usize::from(bounds.bottom).saturating_sub(top));
-    assert!(from_width > 0 && from_height > 0, "nothing to resize");
-    let (mut zoom_x, mut zoom_y) = (format.width as f32 / from_width as f32, format.height as f32 / from_height as f32);
-    let (mut to_width, mut to_height) = (format.width, format.height);
-    if format.pad.is_some() {
-        let zoom = zoom_x.min(zoom_y);
-        (zoom_x, zoom_y) = (zoom, zoom);
-        to_width = ((from_width as f32 * zoom) as usize).clamp(1, format.width);
-        to_height = ((from_height as f32 * zoom) as usize).clamp(1, format.height);
-    }
+    let fit = Fit::new((image.width(), image.height()), bounds, format);
+    let Fit { left, top, from_width, from_height, to_width, to_height, .. } = fit;
     let plane = format.width * format.height;
     into.clear();
-    into.resize(3 * plane, (f32::from(format.pad.unwrap_or(0)) - format.mean) * format.scale);
+    into.resize(3 * plane, fit.fill(format));
     let columns: Vec<(usize, usize, f32)> = (0..to_width).map(|x| between(x, to_width, from_width)).collect();
     for y in 0..to_height {
         let (upper, lower, down) = between(y, to_height, from_height);
@@ -63,7 +52,44 @@ pub fn letterbox(image: &ImageRgb8, bounds: BoundingBox, format: InputFormat, in
             }
         }
     }
-    (zoom_x, zoom_y)
+    fit.zoom
+}
+
+/// Which part of a picture becomes which part of a network's input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    pub(crate) left: usize,
+    pub(crate) top: usize,
+    pub(crate) from_width: usize,
+    pub(crate) from_height: usize,
+    pub(crate) to_width: usize,
+    pub(crate) to_height: usize,
+    pub(crate) zoom: Zoom,
+}
+
+impl Fit {
+    /// Of `bounds`, clipped to a picture of `size` (width, height); panics where nothing is left of them.
+    pub(crate) fn new(size: (usize, usize), bounds: BoundingBox, format: InputFormat) -> Self {
+        let inside = |side: u16, most: usize| usize::from(side).min(most);
+        let (left, top) = (inside(bounds.left, size.0), inside(bounds.top, size.1));
+        let from_width = inside(bounds.right, size.0).saturating_sub(left);
+        let from_height = inside(bounds.bottom, size.1).saturating_sub(top);
+        assert!(from_width > 0 && from_height > 0, "nothing to resize");
+        let mut zoom = (format.width as f32 / from_width as f32, format.height as f32 / from_height as f32);
+        let (mut to_width, mut to_height) = (format.width, format.height);
+        if format.pad.is_some() {
+            let least = zoom.0.min(zoom.1);
+            zoom = (least, least);
+            to_width = ((from_width as f32 * least) as usize).clamp(1, format.width);
+            to_height = ((from_height as f32 * least) as usize).clamp(1, format.height);
+        }
+        Self { left, top, from_width, from_height, to_width, to_height, zoom }
+    }
+
+    /// What the rest of the input is filled with.
+    pub(crate) fn fill(&self, format: InputFormat) -> f32 {
+        (f32::from(format.pad.unwrap_or(0)) - format.mean) * format.scale
+    }
 }
 
 /// The two places of a side of `from` pixels that the place `at` of one of `to` pixels lies between, and how far on.

@@ -10,9 +10,12 @@ mod buffer;
 pub mod change;
 pub mod cnn_boxes;
 pub mod components;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod decode;
 pub mod describe;
 pub mod features;
+pub mod grey;
 pub mod homography;
 mod image;
 pub mod index;

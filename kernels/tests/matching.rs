@@ -20,7 +20,7 @@ fn the_two_nearest_are_those_of_opencvs_brute_force_matcher() {
     let mut found = Vec::new();
     hamming.nearest2(&binary(0, COUNT), 2, &mut found);
     // OpenCV says which of equal distances it takes as little as how: the first, as seen.
-    assert_same(&found, &theirs["hamming"], |bits| f64::from(bits), 0.0);
+    assert_same(&found, &theirs["hamming"], f64::from, 0.0);
 
     let mut l2 = L2Trains::default();
     l2.fill(&floats(COUNT, COUNT));

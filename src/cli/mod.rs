@@ -2,7 +2,9 @@
 
 mod catalogue;
 mod demo;
+mod doctor;
 mod eval;
+mod features;
 mod import;
 mod lake;
 mod output;
@@ -53,6 +55,8 @@ enum Command {
     Lake(lake::Lake),
     Query(query::Query),
     Eval(eval::Eval),
+    Features(features::Features),
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell, such as `larder completions bash > /etc/bash_completion.d/larder`
     Completions {
         /// For which shell
@@ -82,6 +86,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Lake(lake) => lake.run(&output),
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),
+        Command::Features(features) => features.run(&output),
+        Command::Doctor(doctor) => doctor.run(&output),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "larder", &mut io::stdout());
             Ok(())

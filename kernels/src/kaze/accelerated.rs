@@ -15,7 +15,7 @@ use super::{
     hessian::{Reach, determinant, slopes},
     mldb,
     msurf::Frame,
-    orientation::{Disc, orientation},
+    orientation::{Direction, Disc, orientation},
     rows::by_items,
     sigma,
 };
@@ -53,7 +53,7 @@ impl Default for AkazeParams {
 /// The radius of what is found, as a multiple of the blur (`derivative_factor`).
 const RADIUS: f64 = 1.5;
 /// Slopes are taken over this multiple of the blur.
-const REACH: f64 = 1.1;
+const REACH: f64 = 1.2;
 /// From sample to sample of a description, as a multiple of the blur.
 const STEP: f64 = 1.35;
 /// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
@@ -68,29 +68,34 @@ const MIN_HEIGHT: usize = 40;
 
 /// One level of the scale space, before any picture.
 #[derive(Clone, Debug)]
-struct Level {
-    octave: usize,
+pub(super) struct Level {
+    pub(super) octave: usize,
     sigma: f64,
-    reach: Reach,
+    pub(super) reach: Reach,
     /// What determinants of this level weigh.
-    weight: f32,
+    pub(super) weight: f32,
     /// Pixels of the level from sample to sample of a description.
-    step: f32,
+    pub(super) step: f32,
     /// Pixels of the level that a description reaches beyond its point.
-    border: usize,
+    pub(super) border: usize,
     /// The steps of diffusion from the level before.
-    steps: Vec<f32>,
+    pub(super) steps: Vec<f32>,
 }
 
 impl Level {
     /// Pixels of the picture, along a side, for one of the level.
-    fn ratio(&self) -> f32 {
+    pub(super) fn ratio(&self) -> f32 {
         (1_u32 << self.octave) as f32
     }
 
     /// What is described has this radius, in pixels of the picture.
-    fn radius(&self) -> f32 {
+    pub(super) fn radius(&self) -> f32 {
         (self.sigma * RADIUS) as f32
+    }
+
+    /// Of points nearer to each other one is kept.
+    pub(super) fn apart(&self) -> f32 {
+        (APART * self.sigma) as f32
     }
 
     /// The place in the picture of one in the level, whose pixels are means of the picture's.
@@ -105,8 +110,8 @@ impl Level {
 pub struct Akaze {
     params: AkazeParams,
     threads: usize,
-    levels: Vec<Level>,
-    disc: Disc,
+    pub(super) levels: Vec<Level>,
+    pub(super) disc: Disc,
 }
 
 /// Buffers reused from picture to picture; hold nothing that changes a result.
@@ -176,16 +181,19 @@ impl Akaze {
         }
     }
 
+    /// Octaves that a picture of that size has.
+    pub(super) fn octaves(&self, width: usize, height: usize) -> usize {
+        let is_wide = |octave: &usize| width >> octave >= MIN_WIDTH && height >> octave >= MIN_HEIGHT;
+        (1..self.params.n_octaves).take_while(is_wide).count() + 1
+    }
+
     /// Builds the scale space, level by level, and leaves it with its extrema in `scratch`.
     fn detect(&self, image: &ImageGrey8, scratch: &mut AkazeScratch) {
         let threads = self.threads;
         let AkazeScratch { smooth: smoothed, half, determinant: hessian, conductivity, levels, extrema } = scratch;
         extrema.clear();
         levels.resize_with(self.levels.len(), Default::default);
-        let octaves = (1..self.params.n_octaves)
-            .take_while(|octave| image.width() >> octave >= MIN_WIDTH && image.height() >> octave >= MIN_HEIGHT)
-            .count()
-            + 1;
+        let octaves = self.octaves(image.width(), image.height());
         let mut contrast = 0.0;
         for (index, level) in self.levels.iter().enumerate().take_while(|(_, level)| level.octave < octaves) {
             let (before, rest) = levels.split_at_mut(index);
@@ -218,7 +226,7 @@ impl Akaze {
                 }
             });
         }
-        let radius = |level: usize| (APART * self.levels[level].sigma) as f32;
+        let radius = |level: usize| self.levels[level].apart();
         let place = |extremum: &Extremum| self.levels[extremum.level].place(extremum.x, extremum.y);
         suppress(extrema, self.levels.len(), (image.width(), image.height()), radius, place);
         extrema.truncate(self.params.max_points);
@@ -244,10 +252,10 @@ impl Akaze {
             let Extremum { level, x, y, .. } = **extremum;
             let [light, dx, dy] = &scratch.levels[level];
             let step = self.levels[level].step;
-            if !self.params.upright {
-                keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
-            }
-            let (sine, cosine) = libm::sincosf(keypoint.angle);
+            let upright = self.params.upright;
+            let direction = if upright { Direction::RIGHT } else { orientation(&self.disc, dx, dy, x, y, step) };
+            let Direction { angle, cosine, sine } = direction;
+            keypoint.angle = angle;
             descriptor[0] = mldb::describe(light, dx, dy, Frame { x, y, step, cosine, sine });
         });
     }

@@ -13,8 +13,8 @@ const MIDDLE: f32 = 10.0 / 32.0;
 /// whole pixels, as in the authors' code, it favours some scales over others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Reach {
-    whole: usize,
-    part: f32,
+    pub(super) whole: usize,
+    pub(super) part: f32,
 }
 
 impl Reach {

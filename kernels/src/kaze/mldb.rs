@@ -12,8 +12,27 @@ const GRIDS: [(usize, usize); 3] = [(2, 10), (3, 7), (4, 5)];
 /// Brightness and slopes.
 const CHANNELS: usize = 3;
 /// Bits that are compared; each pair of cells of a grid, in each channel.
-#[cfg(test)]
+#[cfg(any(test, feature = "cuda"))]
 const BITS: usize = 486;
+
+/// For each bit the channel and the two cells that it compares: `channel << 16 | first << 8 | second`, cells counted over all
+/// grids.
+#[cfg(feature = "cuda")]
+pub(super) fn pairs() -> Vec<u32> {
+    let mut pairs = Vec::with_capacity(BITS);
+    let mut before = 0;
+    for (cells, _) in GRIDS {
+        let cells = (cells * cells) as u32;
+        for channel in 0..CHANNELS as u32 {
+            for first in 0..cells {
+                pairs
+                    .extend((first + 1..cells).map(|second| channel << 16 | (before + first) << 8 | (before + second)));
+            }
+        }
+        before += cells;
+    }
+    pairs
+}
 
 /// Lanes for the samples of a row.
 const LANES: usize = 24;

@@ -6,6 +6,8 @@
 //! A result depends on the picture and the parameters alone: not on the instruction set, nor on the number of threads.
 
 mod accelerated;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod diffusion;
 mod extrema;
 mod fed;
@@ -40,4 +42,22 @@ fn sigma(octave: usize, layer: usize, layers: usize) -> f64 {
 /// The time that diffusion takes to blur so (equation 6).
 fn diffusion_time(sigma: f64) -> f64 {
     0.5 * sigma * sigma
+}
+
+/// 2 to the power of `power`, from -1 to 1: the series of the exponential, in an order that a GPU takes too.
+fn two_to(power: f32) -> f32 {
+    let x = f64::from(power) * std::f64::consts::LN_2;
+    (1..=14).rev().fold(1.0, |sum, i| 1.0 + sum * x / f64::from(i)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn powers_of_two_are_those_of_the_library() {
+        for step in -100..=100 {
+            let power = step as f32 / 100.0;
+            let (ours, exact) = (super::two_to(power), libm::exp2(f64::from(power)) as f32);
+            assert_eq!(ours, exact, "{power}");
+        }
+    }
 }

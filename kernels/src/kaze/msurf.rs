@@ -13,8 +13,8 @@ const REGIONS: usize = 4;
 /// What samples weigh in a subregion, and subregions in the square, by how far along one side they lie.
 #[derive(Clone, Debug)]
 pub(super) struct Weights {
-    sample: [f32; REGION],
-    region: [f32; REGIONS],
+    pub(super) sample: [f32; REGION],
+    pub(super) region: [f32; REGIONS],
 }
 
 impl Default for Weights {

@@ -14,8 +14,8 @@ use super::{
     filter::{smooth, unit_brightness},
     hessian::{Reach, determinant, slopes},
     msurf::{self, Frame},
-    orientation::{Disc, orientation},
-    sigma,
+    orientation::{Direction, Disc, orientation},
+    sigma, two_to,
 };
 
 /// What KAZE looks for.
@@ -51,22 +51,29 @@ impl Default for KazeParams {
     }
 }
 
-/// Slopes are taken over this part of the blur.
-const REACH: f64 = 0.9;
+/// Slopes are taken over this multiple of the blur.
+const REACH: f64 = 1.2;
 /// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
 const PREFERENCE: f64 = 0.6;
 /// Of points nearer to each other than this many times the blur, one is kept.
-const APART: f64 = 2.0;
+const APART: f64 = 2.25;
 
 /// One level of the scale space, before any picture.
 #[derive(Clone, Debug)]
-struct Level {
-    sigma: f64,
-    reach: Reach,
+pub(super) struct Level {
+    pub(super) sigma: f64,
+    pub(super) reach: Reach,
     /// What determinants of this level weigh: slopes are taken over less than the blur, and large blobs count more.
-    weight: f32,
+    pub(super) weight: f32,
     /// The steps of diffusion from the level before.
-    steps: Vec<f32>,
+    pub(super) steps: Vec<f32>,
+}
+
+impl Level {
+    /// Of points nearer to each other one is kept.
+    pub(super) fn apart(&self) -> f32 {
+        (APART * self.sigma) as f32
+    }
 }
 
 /// KAZE with its parameters. Share one between threads.
@@ -74,9 +81,9 @@ struct Level {
 pub struct Kaze {
     params: KazeParams,
     threads: usize,
-    levels: Vec<Level>,
-    disc: Disc,
-    weights: msurf::Weights,
+    pub(super) levels: Vec<Level>,
+    pub(super) disc: Disc,
+    pub(super) weights: msurf::Weights,
 }
 
 /// Buffers reused from picture to picture; hold nothing that changes a result.
@@ -172,7 +179,7 @@ impl Kaze {
             }
         }
         let size = (image.width(), image.height());
-        let radius = |level: usize| (APART * self.levels[level].sigma) as f32;
+        let radius = |level: usize| self.levels[level].apart();
         suppress(extrema, self.levels.len(), size, radius, |extremum| (extremum.x, extremum.y));
         extrema.truncate(self.params.max_points);
     }
@@ -194,7 +201,7 @@ impl Kaze {
     fn describe(&self, scratch: &KazeScratch, keypoints: &mut Vec<Keypoint>, values: &mut Vec<f32>, components: usize) {
         let layers = self.params.n_octave_layers;
         keypoints.extend(scratch.extrema.iter().map(|extremum| {
-            let scale = libm::exp2f(extremum.shift / layers as f32);
+            let scale = two_to(extremum.shift / layers as f32);
             Keypoint {
                 x: extremum.x,
                 y: extremum.y,
@@ -210,10 +217,10 @@ impl Kaze {
             let [dx, dy] = &scratch.slopes[usize::from(keypoint.level) + 1];
             let Keypoint { x, y, size, .. } = *keypoint;
             let step = size / 2.0;
-            if !self.params.upright {
-                keypoint.angle = orientation(&self.disc, dx, dy, x, y, step);
-            }
-            let (sine, cosine) = libm::sincosf(keypoint.angle);
+            let upright = self.params.upright;
+            let direction = if upright { Direction::RIGHT } else { orientation(&self.disc, dx, dy, x, y, step) };
+            let Direction { angle, cosine, sine } = direction;
+            keypoint.angle = angle;
             msurf::describe(&self.weights, dx, dy, Frame { x, y, step, cosine, sine }, descriptor);
         };
         super::rows::by_items(self.threads, keypoints, values, components, one);

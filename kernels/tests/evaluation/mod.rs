@@ -199,7 +199,7 @@ fn overlap_error(a: &Keypoint, b: &Keypoint, back: &Homography) -> f64 {
     1.0 - common / (areas - common)
 }
 
-/// Whole tests of the evaluation: what is known of it without any picture.
+/// What is known of the evaluation without any picture.
 mod tests {
     use super::*;
 
