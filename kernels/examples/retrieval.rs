@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             references.push((product.parse()?, picture.trim_start_matches('/').to_owned()));
         }
     }
-    let (mut queries, mut others): (Vec<(u64, String)>, Vec<(u64, String)>) = Default::default();
+    let (mut queries, mut others) = (Vec::<(u64, String)>::new(), Vec::<(u64, String)>::new());
     for line in fs::read_to_string(root.join("train_subset.txt"))?.lines() {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         if let [path, product, ..] = fields[..] {

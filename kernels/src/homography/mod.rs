@@ -134,9 +134,8 @@ impl Homography {
                 }
             }
             for i in 1..8 {
-                for j in 0..i {
-                    normal[i][j] = normal[j][i];
-                }
+                let (above, below) = normal.split_at_mut(i);
+                below[0].iter_mut().zip(above).for_each(|(value, row)| *value = row[i]);
             }
             solved = solve(normal)?;
             bottom = [solved[6], solved[7]];
@@ -240,17 +239,19 @@ mod tests {
     pub(super) fn views() -> impl Strategy<Value = Homography> {
         let corner = || (-60.0..60.0, -60.0..60.0);
         let moved = (corner(), corner(), corner(), corner());
-        (moved, 0.4..2.5_f64, 0.0..6.28_f64, (50.0..600.0, 50.0..600.0)).prop_map(|(moved, zoom, turn, to)| {
-            let corners = [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]];
-            let moved = [moved.0, moved.1, moved.2, moved.3];
-            let pairs: Vec<Pair> = corners
-                .iter()
-                .zip(moved)
-                .map(|(&from, (dx, dy))| Pair { from, to: [from[0] + dx, from[1] + dy] })
-                .collect();
-            let bent = Homography::fit(pairs.iter(), 0).unwrap();
-            Homography::from_similarity(zoom, turn, [150.0, 200.0], [to.0, to.1]).unwrap().after(&bent)
-        })
+        (moved, 0.4..2.5_f64, 0.0..std::f64::consts::TAU, (50.0..600.0, 50.0..600.0)).prop_map(
+            |(moved, zoom, turn, to)| {
+                let corners = [[0.0, 0.0], [300.0, 0.0], [300.0, 400.0], [0.0, 400.0]];
+                let moved = [moved.0, moved.1, moved.2, moved.3];
+                let pairs: Vec<Pair> = corners
+                    .iter()
+                    .zip(moved)
+                    .map(|(&from, (dx, dy))| Pair { from, to: [from[0] + dx, from[1] + dy] })
+                    .collect();
+                let bent = Homography::fit(pairs.iter(), 0).unwrap();
+                Homography::from_similarity(zoom, turn, [150.0, 200.0], [to.0, to.1]).unwrap().after(&bent)
+            },
+        )
     }
 
     proptest! {

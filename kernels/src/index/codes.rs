@@ -9,7 +9,7 @@ use super::IndexError;
 
 /// Bytes of a descriptor.
 pub(super) const BYTES: usize = 64;
-/// A descriptor: 64 signed components in steps of [`STEP`], or 512 bits, the lowest of the first byte first.
+/// A descriptor: 64 signed components in steps of 1/256, or 512 bits, the lowest of the first byte first.
 pub type Code = [u8; BYTES];
 
 /// Components of a unit vector are kept in steps of 1/256, up to half: hardly any is larger.

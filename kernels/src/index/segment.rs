@@ -210,7 +210,7 @@ impl<'a> Segment<'a> {
     }
 
     fn numbers(&self, at: usize, count: usize) -> &[[u8; 4]] {
-        &self.bytes[at..at + 4 * count].as_chunks().0
+        self.bytes[at..at + 4 * count].as_chunks().0
     }
 
     fn word_column(&self) -> &[[u8; 4]] {

@@ -16,7 +16,15 @@ fn unit(random: &mut Random) -> f32 {
 fn keypoint(random: &mut Random) -> Keypoint {
     let mut number = |from: f32, to: f32| from + (to - from) * unit(random);
     let (x, y) = (number(0.0, 200.0), number(0.0, 300.0));
-    Keypoint { x, y, size: number(4.0, 30.0), angle: number(0.0, 6.28), response: 1.0, octave: 0, level: 0 }
+    Keypoint {
+        x,
+        y,
+        size: number(4.0, 30.0),
+        angle: number(0.0, std::f32::consts::TAU),
+        response: 1.0,
+        octave: 0,
+        level: 0,
+    }
 }
 
 fn values(random: &mut Random) -> Vec<f32> {
