@@ -13,12 +13,13 @@ use larder_kernels::{
     cuda::{
         Array, Gpu, Machine,
         cache::NoStore,
-        matching::{self, Compared, Descriptors, Found, NearestTwo},
+        matching::{self, Compared, Descriptors, NearestTwo},
         table::KERNELS,
         vision::{self, ComponentMemory, Pictures},
     },
     features::{BinaryDescriptor, FloatDescriptors},
     letterbox::{self, InputFormat},
+    matching::Match,
     nms,
     opponent::OpponentImage,
 };
@@ -209,7 +210,7 @@ fn check_matching<M: Machine, T: Compared<Distance: Copy + PartialOrd + std::fmt
 ) {
     let forward: Vec<_> = (0..counts[0]).map(|query| by_distance(counts[1], |train| distance(query, train))).collect();
     let back: Vec<_> = (0..counts[1]).map(|train| by_distance(counts[0], |query| distance(query, train))).collect();
-    let found = |query: usize, &(distance, train): &(T::Distance, u32)| Found { query: query as u32, train, distance };
+    let found = |query: usize, &(distance, train): &(T::Distance, u32)| Match { query: query as u32, train, distance };
     let expected: Vec<NearestTwo<T::Distance>> = forward
         .iter()
         .enumerate()

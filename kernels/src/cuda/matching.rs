@@ -1,6 +1,9 @@
 //! Brute-force matching on a [`Machine`].
 
-use crate::features::{BinaryDescriptor, FloatDescriptors};
+use crate::{
+    features::{BinaryDescriptor, FloatDescriptors},
+    matching::Match,
+};
 
 use super::{
     machine::{Argument, Array, Machine, launch, launch_sharing},
@@ -8,19 +11,8 @@ use super::{
     vision::Numbering,
 };
 
-/// A train and how far it is from a query: differing bits (`u32`), or the squared Euclidean distance (`f32`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found<D> {
-    /// The place of the one among the queries.
-    pub query: u32,
-    /// The place of the other among the trains.
-    pub train: u32,
-    /// How far apart.
-    pub distance: D,
-}
-
 /// The nearest train and the next, as many as there are.
-pub type NearestTwo<D> = [Option<Found<D>>; 2];
+pub type NearestTwo<D> = [Option<Match<D>>; 2];
 
 /// The most components of a float descriptor: more do not fit in shared memory.
 pub const MAX_COMPONENTS: usize = 128;
@@ -161,8 +153,8 @@ pub fn nearest_two<M: Machine, T: Compared>(
     Ok((0..).zip(keys).map(|(query, keys)| keys.map(|key| found(query, key))).collect())
 }
 
-fn of_key<T: Compared>(query: u32, key: u64) -> Found<T::Distance> {
-    Found { query, train: key as u32, distance: T::distance((key >> 32) as u32) }
+fn of_key<T: Compared>(query: u32, key: u64) -> Match<T::Distance> {
+    Match { query, train: key as u32, distance: T::distance((key >> 32) as u32) }
 }
 
 /// The pairs held for the same point, in the order of the queries; all of it on the machine. With `ratio`, the nearest must
@@ -180,7 +172,7 @@ pub fn matches<M: Machine, T: Compared>(
     trains: &Descriptors<M, T>,
     ratio: Option<f32>,
     cross_check: bool,
-) -> Result<Vec<Found<T::Distance>>, M::Error> {
+) -> Result<Vec<Match<T::Distance>>, M::Error> {
     let count = queries.count;
     if count == 0 {
         return Ok(Vec::new());

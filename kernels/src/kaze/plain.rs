@@ -63,7 +63,7 @@ const APART: f64 = 2.25;
 pub(super) struct Level {
     pub(super) sigma: f64,
     pub(super) reach: Reach,
-    /// What determinants of this level weigh: slopes are taken over less than the blur, and large blobs count more.
+    /// What determinants of this level weigh: slopes are taken over more than the blur, and large blobs count more.
     pub(super) weight: f32,
     /// The steps of diffusion from the level before.
     pub(super) steps: Vec<f32>,
