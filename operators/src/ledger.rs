@@ -6,12 +6,12 @@ use std::{
 };
 
 use larder_records::{
-    ApplianceId, Micros, Ppm, ProductId, Reason, Time,
+    ApplianceId, Micros, Name, PPM, Ppm, ProductId, Reason, Time,
     views::{Movement, MovementKind},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Rows;
+use crate::{Rows, movements::MAX_QUANTITY};
 
 /// What is back within this time was not used up.
 pub const COMES_BACK: Micros = Time::DAY;
@@ -35,7 +35,7 @@ pub enum Line {
         count: i64,
         /// Since when so many.
         since: Time,
-        /// The least sure movement since there were last none.
+        /// The least sure movement since there were last none, or somebody last counted.
         confidence: Ppm,
         /// When the oldest that is still there was first put in; what came back counts from its first putting in.
         oldest_in: Time,
@@ -63,12 +63,43 @@ pub enum Line {
         /// Declared to be thrown away.
         wasted: bool,
     },
+    /// A count said so much more, or less, than the movements until then.
+    Adjusted {
+        /// When somebody counted.
+        time: Time,
+        /// How many more; negative where fewer, never 0.
+        more: i64,
+        /// The correction that says so.
+        id: Name,
+    },
 }
 
-/// A movement as the ledger sees it; ordered as it is told.
+/// What somebody counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Counted {
+    /// When; movements of the same instant are before.
+    pub at: Time,
+    /// How many packages.
+    pub count: i64,
+    /// The correction that says so.
+    pub id: Name,
+}
+
+/// A movement or a count as the ledger sees it; ordered as it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 struct Entry {
     time: Time,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum What {
+    Moved(Moved),
+    Counted { count: i64, id: Name },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct Moved {
     out: bool,
     quantity: i64,
     reason: Reason,
@@ -77,20 +108,23 @@ struct Entry {
 
 /// The ledger of every product in every appliance. Movements within an appliance are none of its concern.
 ///
-/// A group is one product in one appliance, and is told anew when one of its movements changes.
+/// A group is one product in one appliance, and is told anew when one of its movements changes. Where somebody counted, what
+/// the count says beyond the movements until then moved at that instant.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
-/// use larder_operators::{ledger, ledger::Line, movements::declared};
+/// use larder_operators::{ledger, ledger::{Counted, Line}, movements::declared};
 /// use larder_records::{ApplianceId, DeclaredMovement, Name, ProductId, Reason, Time};
 ///
+/// let (pantry, rice) = (ApplianceId::of("pantry"), ProductId::of("rice"));
 /// let movement = |at, quantity| declared(&DeclaredMovement {
-///     appliance: ApplianceId::of("pantry"), time: Time(at), id: Name(at as u64), source: Name::of("scan"),
-///     product: ProductId::of("rice"), quantity, group: Name::default(), reason: Reason::Unspecified, cents: 0,
+///     appliance: pantry, time: Time(at), id: Name(at as u64), source: Name::of("scan"),
+///     product: rice, quantity, group: Name::default(), reason: Reason::Unspecified, cents: 0,
 /// }).unwrap();
 /// let movements = [movement(10, 1), movement(20, -1)];
 /// timely::example(move |scope| {
-///     let lines = ledger(scope.new_collection_from(movements).1).map(|(_, line)| line);
+///     let counts = scope.new_collection_from([((pantry, rice), Counted { at: Time(15), count: 1, id: Name(7) })]).1;
+///     let lines = ledger(scope.new_collection_from(movements).1, counts).map(|(_, line)| line);
 ///     lines.assert_eq(scope.new_collection_from([
 ///         Line::Held { from: Time(10), until: Some(Time(20)), count: 1 },
 ///         Line::Stay { put_in: Time(10), taken_out: Time(20), quantity: 1 },
@@ -98,18 +132,25 @@ struct Entry {
 ///     ]).1);
 /// });
 /// ```
-pub fn ledger(movements: Rows<'_, Movement>) -> Rows<'_, ((ApplianceId, ProductId), Line)> {
+pub fn ledger<'scope>(
+    movements: Rows<'scope, Movement>,
+    counts: Rows<'scope, ((ApplianceId, ProductId), Counted)>,
+) -> Rows<'scope, ((ApplianceId, ProductId), Line)> {
+    let counts = counts.map(|(key, Counted { at, count, id })| {
+        (key, Entry { time: at, what: What::Counted { count: count.clamp(0, MAX_QUANTITY), id } })
+    });
     movements
         .flat_map(|m| {
-            let entry = Entry {
-                time: m.time,
+            let moved = Moved {
                 out: m.kind == MovementKind::Out,
                 quantity: m.quantity,
                 reason: m.reason,
                 confidence: m.confidence,
             };
+            let entry = Entry { time: m.time, what: What::Moved(moved) };
             (m.kind != MovementKind::Moved).then_some(((m.appliance, m.product), entry))
         })
+        .concat(counts)
         .reduce_named("Ledger", |_, entries, lines| {
             // equal entries are different movements, as much as entries that differ in how sure they are
             let times = |count: isize| usize::try_from(count).unwrap_or(0);
@@ -128,17 +169,30 @@ fn tell(entries: &[Entry], mut line: impl FnMut(Line)) {
         let time = same_time[0].time;
         let mut count = level.0;
         for entry in same_time {
-            confidence = confidence.min(entry.confidence);
-            if entry.out {
-                count = count.saturating_sub(entry.quantity);
-                for (put_in, quantity) in take(&mut stays, entry.quantity) {
+            let moved = match entry.what {
+                What::Moved(moved) => moved,
+                What::Counted { count: there, id } => {
+                    confidence = PPM;
+                    let more = there.saturating_sub(count);
+                    if more == 0 {
+                        continue;
+                    }
+                    line(Line::Adjusted { time, more, id });
+                    let quantity = more.saturating_abs();
+                    Moved { out: more < 0, quantity, reason: Reason::Unspecified, confidence: PPM }
+                }
+            };
+            confidence = confidence.min(moved.confidence);
+            if moved.out {
+                count = count.saturating_sub(moved.quantity);
+                for (put_in, quantity) in take(&mut stays, moved.quantity) {
                     line(Line::Stay { put_in, taken_out: time, quantity });
                 }
-                shelf.take_out(entry, &mut line);
+                shelf.take_out(time, moved, &mut line);
             } else {
-                count = count.saturating_add(entry.quantity);
-                stays.push_back((time, entry.quantity));
-                shelf.put_in(entry, &mut line);
+                count = count.saturating_add(moved.quantity);
+                stays.push_back((time, moved.quantity));
+                shelf.put_in(time, moved.quantity, &mut line);
             }
         }
         if count != level.0 {
@@ -191,15 +245,14 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn put_in(&mut self, entry: &Entry, line: &mut impl FnMut(Line)) {
-        let time = entry.time;
+    fn put_in(&mut self, time: Time, quantity: i64, line: &mut impl FnMut(Line)) {
         while let Some(((out, put_in), quantity)) =
             self.away.pop_front_if(|((out, _), _)| time.since(*out) > COMES_BACK)
         {
             line(Line::Gone { time: out, put_in, quantity, wasted: false });
         }
-        let mut new = entry.quantity;
-        for ((out, put_in), quantity) in take(&mut self.away, entry.quantity) {
+        let mut new = quantity;
+        for ((out, put_in), quantity) in take(&mut self.away, quantity) {
             self.absences.push((out, time.since(out) / Time::MINUTE));
             *self.packages.entry(put_in.unwrap_or(time)).or_default() += quantity;
             new -= quantity;
@@ -209,8 +262,8 @@ impl Shelf {
         }
     }
 
-    fn take_out(&mut self, entry: &Entry, line: &mut impl FnMut(Line)) {
-        let mut left = entry.quantity;
+    fn take_out(&mut self, time: Time, moved: Moved, line: &mut impl FnMut(Line)) {
+        let mut left = moved.quantity;
         while left > 0 {
             let (put_in, some) = match self.packages.first_entry() {
                 Some(mut oldest) => {
@@ -225,12 +278,12 @@ impl Shelf {
                 None => (None, left),
             };
             left -= some;
-            match entry.reason {
+            match moved.reason {
                 Reason::Used | Reason::Wasted => {
-                    let wasted = entry.reason == Reason::Wasted;
-                    line(Line::Gone { time: entry.time, put_in, quantity: some, wasted });
+                    let wasted = moved.reason == Reason::Wasted;
+                    line(Line::Gone { time, put_in, quantity: some, wasted });
                 }
-                Reason::Unspecified | Reason::Bought => self.away.push_back(((entry.time, put_in), some)),
+                Reason::Unspecified | Reason::Bought => self.away.push_back(((time, put_in), some)),
             }
         }
     }

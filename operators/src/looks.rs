@@ -11,12 +11,12 @@ use crate::{Rows, Window, neighbours};
 enum Mark {
     /// Of the window that opened then.
     End(Time),
-    /// The picture's hash.
-    Frame(Digest),
+    /// The picture's hash, and its time by the sensor's own clock.
+    Frame(Digest, Time),
 }
 
 /// For each window and each sensor of its appliance, the last frame with a time in `[opened, end)`; of frames of one
-/// instant, the one with the greatest hash. Where there is none, no row: what such a visit changed shows at the next.
+/// instant, the one with the greatest hash. A frame's time stands beside its key, for the sensor's clock may have been off. Where there is none, no row: what such a visit changed shows at the next.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
@@ -28,22 +28,24 @@ enum Mark {
 /// timely::example(move |scope| {
 ///     let window = |opened, next| Window { appliance, opened: Time(opened), closed: Some(Time(opened)), next };
 ///     let windows = scope.new_collection_from([window(10, Some(Time(20))), window(20, Some(Time(30)))]).1;
-///     let frames = scope.new_collection_from([frame(9), frame(10), frame(19), frame(30)]).1;
+///     let frames = [frame(9), frame(10), frame(19), frame(30)].map(|frame| (frame, frame.time));
+///     let frames = scope.new_collection_from(frames).1;
 ///     let expected = scope.new_collection_from([(frame(19), Time(10))]).1;
 ///     last_frames(windows, frames).assert_eq(expected);
 /// });
 /// ```
 pub fn last_frames<'scope>(
     windows: Rows<'scope, Window>,
-    frames: Rows<'scope, FrameKey>,
+    frames: Rows<'scope, (FrameKey, Time)>,
 ) -> Rows<'scope, (FrameKey, Time)> {
-    let sensors = frames.clone().map(|frame| (frame.appliance, frame.sensor)).distinct_total();
+    let sensors = frames.clone().map(|(frame, _)| (frame.appliance, frame.sensor)).distinct_total();
     let ends = windows
         .map(|window| (window.appliance, (window.end(), window.opened)))
         .join_map(sensors, |&appliance, &(end, opened), &sensor| ((appliance, sensor), (end, Mark::End(opened))));
-    let frames = frames.map(|frame| ((frame.appliance, frame.sensor), (frame.time, Mark::Frame(frame.hash))));
+    let frames =
+        frames.map(|(frame, time)| ((frame.appliance, frame.sensor), (time, Mark::Frame(frame.hash, frame.time))));
     neighbours(frames.concat(ends), |(time, _)| *time).flat_map(|((appliance, sensor), link)| {
-        let ((time, Mark::Frame(hash)), (_, Mark::End(opened))) = (link.before?, link.after?) else { return None };
-        (opened <= time).then_some((FrameKey { appliance, sensor, time, hash }, opened))
+        let ((at, Mark::Frame(hash, time)), (_, Mark::End(opened))) = (link.before?, link.after?) else { return None };
+        (opened <= at).then_some((FrameKey { appliance, sensor, time, hash }, opened))
     })
 }

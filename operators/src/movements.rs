@@ -1,7 +1,7 @@
 //! What changed from one look to the next.
 
 use larder_records::{
-    DeclaredMovement, Name, PPM, Ppm, ProductId, Reason,
+    ApplianceId, DeclaredMovement, Name, PPM, Ppm, ProductId, Reason, Time,
     views::{Movement, MovementKind, MovementSource},
 };
 
@@ -10,7 +10,7 @@ use crate::occlusion::{Bridged, Item, Look, NEARER_MM, nearest, shift};
 /// An item whose centre went further than this part of the picture's width or height was put elsewhere.
 const MOVED_PART: u32 = 8;
 /// More packages than this in one declared movement, or hundredths of the currency, are cut to it.
-const MAX_QUANTITY: i64 = 1_000_000;
+pub(crate) const MAX_QUANTITY: i64 = 1_000_000;
 const MAX_CENTS: i64 = 1_000_000_000_000;
 
 /// The movements between two looks that follow each other, one a product and kind; those of a first look are what it shows.
@@ -203,9 +203,28 @@ pub fn declared(movement: &DeclaredMovement) -> Option<Movement> {
     })
 }
 
+/// What a count says beyond what is known to have moved, as a movement.
+pub fn counted(appliance: ApplianceId, product: ProductId, time: Time, more: i64, id: Name) -> Movement {
+    Movement {
+        appliance,
+        time,
+        group: Name::default(),
+        product,
+        kind: if more < 0 { MovementKind::Out } else { MovementKind::In },
+        quantity: more.saturating_abs(),
+        confidence: PPM,
+        source: MovementSource::Counted(id),
+        reason: Reason::Unspecified,
+        cents: 0,
+        weight_delta_mg: None,
+        before: None,
+        after: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use larder_records::{ApplianceId, BoundingBox, Digest, FrameKey, Grid, SensorId, Time};
+    use larder_records::{BoundingBox, Digest, FrameKey, Grid, SensorId};
 
     use super::*;
 

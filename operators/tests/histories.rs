@@ -243,7 +243,7 @@ proptest! {
         workers in 1_usize..=2,
     ) {
         let found = run(workers, &history, |rows| {
-            last_frames(windows(rows.clone().flat_map(Row::visit)), rows.flat_map(Row::frame))
+            last_frames(windows(rows.clone().flat_map(Row::visit)), rows.flat_map(Row::frame).map(|frame| (frame, frame.time)))
         });
         for (epoch, found) in found.into_iter().enumerate() {
             let rows = rows_at(&history, epoch);

@@ -13,7 +13,7 @@ use std::{
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use differential_dataflow::{ExchangeData, input::InputSession, operators::CountTotal};
 use larder_operators::{Rows, visits};
-use larder_pipelines::{Inputs, views};
+use larder_pipelines::{Inputs, Sessions, views};
 use larder_records::{
     Appliance, ApplianceId, DeclaredMovement, HouseholdId, Modality, Name, ProductId, Reading, Reason, SensorId, Time,
 };
@@ -134,15 +134,10 @@ fn telemetry_into_views(c: &mut Criterion) {
     group.bench_function("every view", |b| {
         let run = |rows| {
             feed(rows, |appliances, readings, probe| {
-                let none = readings.clone();
-                let out = views(Inputs {
-                    frames: none.clone().flat_map(|_| None),
-                    products: none.clone().flat_map(|_| None),
-                    appliances,
-                    declared: none.clone().flat_map(|_| None),
-                    reviews: none.flat_map(|_| None),
-                    readings,
-                });
+                // ends with this scope: nothing comes by it
+                let mut nothing = Sessions::default();
+                let scope = readings.scope();
+                let out = views(Inputs { appliances, readings, ..nothing.inputs(scope) });
                 out.visits.probe_with(probe);
                 out.food_state.probe_with(probe);
                 out.movements.probe_with(probe);
@@ -186,15 +181,10 @@ fn movements_into_market(c: &mut Criterion) {
     group.bench_function("market", |b| {
         let run = |rows| {
             feed(rows, |appliances, declared: Rows<'_, DeclaredMovement>, probe| {
-                let none = declared.clone();
-                let out = views(Inputs {
-                    readings: none.clone().flat_map(|_| None),
-                    frames: none.clone().flat_map(|_| None),
-                    products: none.clone().flat_map(|_| None),
-                    reviews: none.flat_map(|_| None),
-                    appliances,
-                    declared,
-                });
+                // ends with this scope: nothing comes by it
+                let mut nothing = Sessions::default();
+                let scope = declared.scope();
+                let out = views(Inputs { appliances, declared, ..nothing.inputs(scope) });
                 out.market.probe_with(probe);
             });
         };

@@ -9,7 +9,7 @@ use larder_operators::{
 };
 use larder_records::{
     Appliance, ApplianceId, HouseholdId, Name, ProductId, Time,
-    views::{Behaviour, Day, Movement, MovementKind, PairBehaviour, ProductBehaviour, Visit},
+    views::{Behaviour, Day, Movement, MovementKind, MovementSource, PairBehaviour, ProductBehaviour, Visit},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,14 +34,16 @@ pub(crate) enum Go {
     Instant(Time),
 }
 
-/// The products that went in one go, `kind` alone: `((appliance, go), (first time, smaller, greater))`.
+/// The products that went in one go, `kind` alone: `((appliance, go), (first time, smaller, greater))`. What was counted together
+/// did not move together.
 pub(crate) fn together<'scope>(
     movements: Rows<'scope, Movement>,
     kind: MovementKind,
 ) -> Rows<'scope, ((ApplianceId, Go), (Time, ProductId, ProductId))> {
     pairs(movements.flat_map(move |m| {
         let go = if m.group == Name::default() { Go::Instant(m.time) } else { Go::Group(m.group) };
-        (m.kind == kind).then_some(((m.appliance, go), (m.time, m.product)))
+        let counted = matches!(m.source, MovementSource::Counted(_));
+        (m.kind == kind && !counted).then_some(((m.appliance, go), (m.time, m.product)))
     }))
 }
 

@@ -13,9 +13,12 @@ use crate::looks::LookKey;
 /// Minutes out of the cold from which on a food is to be looked at.
 const MAX_MINUTES_OUT: i64 = 120;
 
-/// All movements: between each look and the one before, and the declared ones.
-///
-/// Of declared movements with one id in one appliance, the greatest row holds.
+/// Of declared movements with one id in one appliance, the greatest row.
+pub(crate) fn declared(rows: Rows<'_, DeclaredMovement>) -> Rows<'_, DeclaredMovement> {
+    latest(rows.map(|movement| ((movement.appliance, movement.id), movement))).map(|(_, movement)| movement)
+}
+
+/// All movements but those that counts tell of: between each look and the one before, and the declared ones.
 pub(crate) fn movements<'scope>(
     looks: Rows<'scope, (LookKey, Bridged)>,
     declared: Rows<'scope, DeclaredMovement>,
@@ -29,9 +32,16 @@ pub(crate) fn movements<'scope>(
     let later = looks
         .join_map(by_previous, |_, before, after| movements::between(Some(before), after))
         .flat_map(|movements| movements);
-    let declared = latest(declared.map(|movement| ((movement.appliance, movement.id), movement)))
-        .flat_map(|(_, movement)| movements::declared(&movement));
+    let declared = declared.flat_map(|movement| movements::declared(&movement));
     first.concatenate([later, declared])
+}
+
+/// What counts say beyond all that is known to have moved, as movements.
+pub(crate) fn counted<'scope>(lines: Rows<'scope, ((ApplianceId, ProductId), Line)>) -> Rows<'scope, Movement> {
+    lines.flat_map(|((appliance, product), line)| match line {
+        Line::Adjusted { time, more, id } => Some(movements::counted(appliance, product, time, more, id)),
+        _ => None,
+    })
 }
 
 /// What each appliance holds now.

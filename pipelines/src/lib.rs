@@ -4,7 +4,10 @@
 #![allow(clippy::type_complexity)]
 
 mod behaviour;
+pub mod corrected;
 pub mod gallery;
+mod inputs;
+mod intake;
 mod inventory;
 mod looks;
 mod market;
@@ -12,4 +15,6 @@ mod review;
 mod views;
 pub mod vision;
 
-pub use views::{Inputs, Views, views};
+pub use inputs::{Batch, Inputs, Sessions};
+pub use intake::{Intake, Refusal, Replaced};
+pub use views::{Views, views};

@@ -9,18 +9,29 @@ use larder_operators::{
     or_default,
 };
 use larder_records::{
-    Appliance, ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Grid, Modality, PPM, Ppm, Product,
-    ProductId, Review, ReviewVerdict, SensorId, Time,
+    Amendment, Appliance, ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Grid, Micros, Modality,
+    Name, PPM, Ppm, ProductId, SensorId, Time,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::corrected::{StandIn, Told, amend};
 
 /// Appliance, sensor, and the opening of the visit.
 pub(crate) type LookKey = (ApplianceId, SensorId, Time);
 
-/// A sighting with what decides its product.
+/// What people say that an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) enum Shown {
+    /// Nothing, or nothing that counts.
+    Nothing,
+    /// A product.
+    Product(ProductId),
+}
+
+/// An object in a picture, with what decides its product.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    /// Its place in the frame's sightings.
+    /// Its place in the frame's sightings; that of the whole, for a part; of no meaning for what was added by hand.
     pub(crate) index: u16,
     pub(crate) bounds: BoundingBox,
     pub(crate) depth_mm: Option<u16>,
@@ -28,26 +39,31 @@ pub(crate) struct Seen {
     pub(crate) best: Option<Candidate>,
     /// The score of the next best; 0 where there is none.
     pub(crate) runner_up: Ppm,
-    /// The latest review, where there is one.
-    pub(crate) verdict: Option<ReviewVerdict>,
+    /// What people say, where they do.
+    pub(crate) said: Option<Shown>,
 }
 
 impl Seen {
+    /// An object that people say is there.
+    pub(crate) fn said_to_be(index: u16, bounds: BoundingBox, product: ProductId) -> Self {
+        Self { index, bounds, depth_mm: None, best: None, runner_up: 0, said: Some(Shown::Product(product)) }
+    }
+
     /// The product that it may be, before any threshold.
     fn likely(&self) -> Option<ProductId> {
-        match self.verdict {
-            Some(ReviewVerdict::Product(product)) => Some(product),
-            Some(ReviewVerdict::Reject) => None,
+        match self.said {
+            Some(Shown::Product(product)) => Some(product),
+            Some(Shown::Nothing) => None,
             None => self.best.map(|best| best.product),
         }
     }
 
-    /// The product that it is taken for and how sure that is: the latest review's, which is certain; else the best
-    /// candidate's, if its score reaches `min_score`.
+    /// The product that it is taken for and how sure that is: what people say, which is certain; else the best candidate,
+    /// if its score reaches `min_score`.
     pub(crate) fn chosen(&self, min_score: Ppm) -> Option<(ProductId, Ppm)> {
-        match self.verdict {
-            Some(ReviewVerdict::Product(product)) => Some((product, PPM)),
-            Some(ReviewVerdict::Reject) => None,
+        match self.said {
+            Some(Shown::Product(product)) => Some((product, PPM)),
+            Some(Shown::Nothing) => None,
             None => self.best.filter(|best| best.score >= min_score).map(|best| (best.product, best.score)),
         }
     }
@@ -65,14 +81,23 @@ pub(crate) struct Picture {
 
 /// What a frame shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Shown {
+enum Contents {
     /// A visible frame.
     Objects { width: u16, height: u16, seen: Vec<Seen> },
     /// A depth frame.
     Depth(Grid),
 }
 
-impl Shown {
+impl Contents {
+    /// Whether [`Contents::of`] finds anything.
+    fn is_in(result: &FrameResult) -> bool {
+        match result.modality {
+            Modality::Visible => true,
+            Modality::Depth => result.grid.is_some(),
+            _ => false,
+        }
+    }
+
     /// What vision found; none where the frame says nothing of objects or depth.
     fn of(result: FrameResult) -> Option<Self> {
         match result.modality {
@@ -86,7 +111,7 @@ impl Shown {
                         depth_mm: sighting.depth_mm,
                         best: candidates.first().copied(),
                         runner_up: candidates.get(1).map_or(0, |candidate| candidate.score),
-                        verdict: None,
+                        said: None,
                     }
                 });
                 Some(Self::Objects { width: result.width, height: result.height, seen: seen.collect() })
@@ -103,75 +128,90 @@ enum Evidence {
     /// It is the look of the visit that opened then.
     Look(Time),
     /// A vision result; of several, that of the greatest fingerprint holds.
-    Result(Digest, Shown),
-    /// A review; of several, the latest holds.
-    Review { index: u16, time: Time, verdict: ReviewVerdict },
+    Result(Digest, Contents),
+    /// What people say, in order.
+    Told(Time, Name, Amendment),
 }
 
-/// The visible frames that are looks, with their reviews; and the depth that each visit left behind, by sensor.
+/// The visible frames that are looks, as corrected; and the depth that each visit left behind, by sensor. `times` are those
+/// that [`on_time`] tells.
 pub(crate) fn pictures<'scope>(
     windows: Rows<'scope, Window>,
     frames: Rows<'scope, FrameResult>,
-    reviews: Rows<'scope, Review>,
+    times: Rows<'scope, (FrameKey, Time, bool)>,
+    amendments: Rows<'scope, (FrameKey, Told)>,
 ) -> (Rows<'scope, Picture>, Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>) {
     let frames = frames.flat_map(|frame| {
         let (key, fingerprint) = (frame.key, frame.fingerprint);
-        Some((key, Evidence::Result(fingerprint, Shown::of(frame)?)))
+        Some((key, Evidence::Result(fingerprint, Contents::of(frame)?)))
     });
-    let looks = last_frames(windows, frames.clone().map(|(key, _)| key));
+    let looks = last_frames(windows, times.flat_map(|(frame, at, shows)| shows.then_some((frame, at))));
     let shown = looks
         .map(|(frame, opened)| (frame, Evidence::Look(opened)))
         .concat(frames)
-        .concat(reviews.map(|Review { sighting, time, verdict }| {
-            (sighting.frame, Evidence::Review { index: sighting.index, time, verdict })
-        }))
+        .concat(amendments.map(|(frame, Told { time, id, amendment })| (frame, Evidence::Told(time, id, amendment))))
         .reduce_named("Pictures", |_, evidence, shown| {
             let (mut look, mut result) = (None, None);
+            let mut told: Vec<&Amendment> = Vec::new();
             for (evidence, _) in evidence.iter().filter(|(_, count)| *count > 0) {
-                // sorted: a look before all results, those before all reviews, the latest last
+                // sorted: a look before all results, those before all that was told, the latest last
                 match evidence {
                     Evidence::Look(opened) => look = Some(*opened),
-                    Evidence::Result(_, shown) => result = Some(shown.clone()),
-                    Evidence::Review { index, verdict, .. } => {
-                        let Some(Shown::Objects { seen, .. }) = &mut result else { continue };
-                        if let Some(seen) = seen.get_mut(usize::from(*index)) {
-                            seen.verdict = Some(*verdict);
-                        }
-                    }
+                    Evidence::Result(_, contents) => result = Some(contents),
+                    Evidence::Told(_, _, amendment) => told.push(amendment),
                 }
             }
-            shown.extend(look.zip(result).map(|shown| (shown, 1)));
+            let (Some(look), Some(result)) = (look, result) else { return };
+            let mut result = result.clone();
+            if let Contents::Objects { seen, .. } = &mut result {
+                amend(seen, told);
+            }
+            shown.push(((look, result), 1));
         });
-    let pictures = shown.clone().flat_map(|(frame, (opened, shown))| match shown {
-        Shown::Objects { width, height, seen } => Some(Picture { frame, opened, width, height, seen }),
-        Shown::Depth(_) => None,
+    let pictures = shown.clone().flat_map(|(frame, (opened, contents))| match contents {
+        Contents::Objects { width, height, seen } => Some(Picture { frame, opened, width, height, seen }),
+        Contents::Depth(_) => None,
     });
-    let depths = shown.flat_map(|(frame, (opened, shown))| match shown {
-        Shown::Depth(grid) => Some(((frame.appliance, opened), (frame.sensor, grid))),
-        Shown::Objects { .. } => None,
+    let depths = shown.flat_map(|(frame, (opened, contents))| match contents {
+        Contents::Depth(grid) => Some(((frame.appliance, opened), (frame.sensor, grid))),
+        Contents::Objects { .. } => None,
     });
     (pictures, depths)
+}
+
+/// When each frame was taken in truth, and whether it says anything of objects or depth.
+pub(crate) fn on_time<'scope>(
+    frames: Rows<'scope, FrameResult>,
+    skews: Rows<'scope, (FrameKey, Micros)>,
+) -> Rows<'scope, (FrameKey, Time, bool)> {
+    let frames = frames.map(|frame| (frame.key, Contents::is_in(&frame)));
+    let moved = frames
+        .clone()
+        .join_map(skews, |frame, shows, skew| (*frame, *shows, *skew))
+        .flat_map(|(frame, shows, skew)| [((frame, frame.time, shows), -1), ((frame, frame.time.plus(skew), shows), 1)])
+        .explode(|(row, times): ((FrameKey, Time, bool), isize)| [(row, times)]);
+    frames.map(|(frame, shows)| (frame, frame.time, shows)).concat(moved)
 }
 
 /// What makes a look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Part {
     MinScore(Ppm),
-    Package(ProductId, i64),
+    Taken(ProductId, StandIn),
     After(Level),
     NextBefore(Level),
     Depth(SensorId, Grid),
     Picture(Picture),
 }
 
-/// The looks of all pictures: products chosen by the appliance's threshold, package weights, scales and depth looked up. Of
-/// several depth cameras that of the least id holds: they are taken to have the view of the visible cameras.
+/// The looks of all pictures: products chosen by the appliance's threshold and taken for what they are, package weights, scales
+/// and depth looked up. Of several depth cameras that of the least id holds: they are taken to have the view of the visible cameras.
 pub(crate) fn looks<'scope>(
     pictures: Rows<'scope, Picture>,
     depths: Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>,
     windows: Rows<'scope, Window>,
     levels: Rows<'scope, ((ApplianceId, Time), Levels)>,
-    products: Rows<'scope, (ProductId, Product)>,
+    taken_for: Rows<'scope, (ProductId, StandIn)>,
     appliances: Rows<'scope, (ApplianceId, Appliance)>,
 ) -> Rows<'scope, (LookKey, Look)> {
     let key = |picture: &Picture| (picture.frame.appliance, picture.frame.sensor, picture.opened);
@@ -185,16 +225,14 @@ pub(crate) fn looks<'scope>(
             (*key, Part::MinScore(*min_score))
         });
 
-    let packages = pictures
+    let taken = pictures
         .clone()
         .flat_map(move |picture| {
             let key = key(&picture);
             picture.seen.into_iter().filter_map(move |seen| Some((seen.likely()?, key)))
         })
         .distinct_total()
-        .join_map(products.map(|(id, product)| (id, product.package_mg)), |product, key, package_mg| {
-            (*key, Part::Package(*product, *package_mg))
-        });
+        .join_map(taken_for, |product, key, stand_in| (*key, Part::Taken(*product, *stand_in)));
 
     let next = windows.flat_map(|window| Some(((window.appliance, window.next?), window.opened)));
     let after = levels.clone().map(|(visit, levels)| (visit, Part::After(levels.after)));
@@ -211,22 +249,22 @@ pub(crate) fn looks<'scope>(
 
     pictures
         .map(move |picture| (key(&picture), Part::Picture(picture)))
-        .concatenate([min_scores, packages, others])
+        .concatenate([min_scores, taken, others])
         .reduce_named("Looks", |_, parts, look| {
             let mut min_score = None;
-            let mut packages = Vec::new();
+            let mut taken = Vec::new();
             let (mut after, mut next_before) = (Level::new(), Level::new());
             let mut depth = None;
             for (part, _) in parts {
                 match part {
                     Part::MinScore(score) => min_score = Some(*score),
-                    Part::Package(product, package_mg) => packages.push((*product, *package_mg)),
+                    Part::Taken(product, stand_in) => taken.push((*product, *stand_in)),
                     Part::After(level) => after.clone_from(level),
                     Part::NextBefore(level) => next_before.clone_from(level),
                     Part::Depth(_, grid) => depth = depth.or(Some(grid)),
                     Part::Picture(picture) => {
                         let Some(min_score) = min_score else { return };
-                        let items = items(picture, min_score, &packages, depth);
+                        let items = items(picture, min_score, &taken, depth);
                         let depth = depth.cloned();
                         let (after, next_before) = (std::mem::take(&mut after), std::mem::take(&mut next_before));
                         let Picture { frame, opened, width, height, .. } = *picture;
@@ -237,21 +275,24 @@ pub(crate) fn looks<'scope>(
         })
 }
 
-/// What a picture shows; what a review rejects is left out. `packages` is sorted by product.
-fn items(picture: &Picture, min_score: Ppm, packages: &[(ProductId, i64)], depth: Option<&Grid>) -> Vec<Item> {
+/// What a picture shows; what people reject is left out. `taken` is sorted by product.
+fn items(picture: &Picture, min_score: Ppm, taken: &[(ProductId, StandIn)], depth: Option<&Grid>) -> Vec<Item> {
     let depth_at = |bounds| depth.and_then(|grid| grid.at(bounds, picture.width, picture.height));
-    let shown = picture.seen.iter().filter(|seen| seen.verdict != Some(ReviewVerdict::Reject));
+    let shown = picture.seen.iter().filter(|seen| seen.said != Some(Shown::Nothing));
     let mut items: Vec<Item> = shown
         .map(|seen| {
-            let chosen = seen.chosen(min_score);
-            let product = chosen.map(|(product, _)| product);
-            let package = product.and_then(|product| packages.binary_search_by_key(&product, |p| p.0).ok());
+            let chosen = seen.chosen(min_score).and_then(|(product, score)| {
+                let itself = StandIn { into: Some(product), package_mg: 0 };
+                let known = taken.binary_search_by_key(&product, |taken| taken.0).ok();
+                let stand_in = known.map_or(itself, |n| taken[n].1);
+                Some((stand_in.into?, score, stand_in.package_mg))
+            });
             Item {
-                product,
+                product: chosen.map(|(product, ..)| product),
                 bounds: seen.bounds,
                 depth_mm: seen.depth_mm.or_else(|| depth_at(seen.bounds)),
-                score: chosen.map_or(0, |(_, score)| score),
-                package_mg: package.map_or(0, |n| packages[n].1.max(0)),
+                score: chosen.map_or(0, |(_, score, _)| score),
+                package_mg: chosen.map_or(0, |(.., package_mg)| package_mg.max(0)),
             }
         })
         .collect();

@@ -12,7 +12,7 @@ use crate::looks::Picture;
 /// A best candidate that is not ahead of the next by this is close to it.
 const CLOSE: Ppm = 50_000;
 
-/// The unsure sightings of looks, and the unsure movements of sensors, as far as nobody has reviewed them.
+/// The unsure sightings of looks, and the unsure movements of sensors, as far as nobody has corrected them.
 pub(crate) fn queue<'scope>(
     pictures: Rows<'scope, Picture>,
     movements: Rows<'scope, Movement>,
@@ -27,7 +27,7 @@ pub(crate) fn queue<'scope>(
     let sightings = pictures
         .flat_map(|picture| {
             let frame = picture.frame;
-            let open = picture.seen.into_iter().filter(|seen| seen.verdict.is_none() && seen.best.is_some());
+            let open = picture.seen.into_iter().filter(|seen| seen.said.is_none() && seen.best.is_some());
             open.map(move |seen| (frame.appliance, (frame, seen)))
         })
         .join_core(thresholds.clone(), |&appliance, (frame, seen), &(min_score, review_below)| {

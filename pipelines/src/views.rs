@@ -1,31 +1,16 @@
 //! From the inputs to every maintained view.
 
 use larder_operators::{Rows, latest, ledger, levels, visits, windows};
-use larder_records::{
-    Appliance, DeclaredMovement, FrameResult, Product, Reading, Review,
-    views::{
-        Behaviour, FoodState, Inventory, InventoryInterval, Market, MarketPair, Movement, PairBehaviour,
-        ProductBehaviour, ReviewItem, Visit,
-    },
+use larder_records::views::{
+    Behaviour, FoodState, Inventory, InventoryInterval, Market, MarketPair, Movement, PairBehaviour, ProductBehaviour,
+    ReviewItem, Visit,
 };
 
-use crate::{behaviour, inventory, looks, market, review};
-
-/// What goes in. Each is a set of rows: a row counts once, however often it was delivered.
-pub struct Inputs<'scope> {
-    /// Readings of every modality.
-    pub readings: Rows<'scope, Reading>,
-    /// Vision results, without embeddings.
-    pub frames: Rows<'scope, FrameResult>,
-    /// Product records.
-    pub products: Rows<'scope, Product>,
-    /// Appliances.
-    pub appliances: Rows<'scope, Appliance>,
-    /// Declared movements.
-    pub declared: Rows<'scope, DeclaredMovement>,
-    /// Reviews.
-    pub reviews: Rows<'scope, Review>,
-}
+use crate::{
+    Inputs, behaviour,
+    corrected::{declared_in_truth, items_in_truth, judged, taken_for},
+    inventory, looks, market, review,
+};
 
 /// What comes out.
 pub struct Views<'scope> {
@@ -58,16 +43,21 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
     let products = latest(inputs.products.map(|product| (product.id, product)));
     let appliances = latest(inputs.appliances.map(|appliance| (appliance.id, appliance)));
 
+    let taken_for = taken_for(products.clone(), inputs.stand_ins.clone());
+
     let visits = visits(inputs.readings.clone());
     let windows = windows(visits.clone());
     let levels = levels(windows.clone(), inputs.readings.clone());
-    let (pictures, depths) = looks::pictures(windows.clone(), inputs.frames.clone(), inputs.reviews);
-    let looks = looks::looks(pictures.clone(), depths, windows, levels, products.clone(), appliances.clone());
-    let movements = inventory::movements(looks::bridged(looks), inputs.declared);
-    let lines = ledger(movements.clone());
+    let times = looks::on_time(inputs.frames.clone(), inputs.skews);
+    let (pictures, depths) = looks::pictures(windows.clone(), inputs.frames, times.clone(), inputs.amendments);
+    let looks = looks::looks(pictures.clone(), depths, windows, levels, taken_for, appliances.clone());
+    let declared = declared_in_truth(inventory::declared(inputs.declared), inputs.stand_ins.clone());
+    let known = judged(inventory::movements(looks::bridged(looks), declared), inputs.verdicts);
+    let lines = ledger(known.clone(), inputs.counts);
+    let movements = known.concat(inventory::counted(lines.clone()));
 
     let readings = inputs.readings.map(|reading| (reading.appliance, reading.time));
-    let frames = inputs.frames.map(|frame| (frame.key.appliance, frame.key.time));
+    let frames = times.map(|(frame, time, _)| (frame.appliance, time));
     let moved = movements.clone().map(|movement| (movement.appliance, movement.time));
     let events = readings.concatenate([frames, moved]);
 
@@ -81,7 +71,7 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
         behaviour_pairs: behaviour::taken_together(movements.clone(), homes),
         market: market::cells_of(movements.clone(), lines, products, appliances.clone()),
         market_pairs: market::pairs_of(movements.clone(), appliances.clone()),
-        review_queue: review::queue(pictures, movements.clone(), appliances),
+        review_queue: items_in_truth(review::queue(pictures, movements.clone(), appliances), inputs.stand_ins),
         visits,
         movements,
     }

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod catalogue;
+mod correction;
 mod dead_letter;
 mod frame;
 mod id;
@@ -16,11 +17,12 @@ pub mod views;
 pub mod wire;
 
 pub use catalogue::{Appliance, Product};
+pub use correction::{
+    Amendment, ApplianceFields, BadCorrection, Calibration, Change, Correction, MovementKey, ProductFields,
+};
 pub use dead_letter::{DeadLetter, Position, Reason as DeadReason};
 pub use frame::{Frame, Image, ImageEncoding, Modality, Payload, PixelFormat, Reading};
 pub use id::{ApplianceId, Digest, HouseholdId, IdCollision, Name, Names, ProductId, SensorId};
 pub use movement::{DeclaredMovement, Reason, Truth};
-pub use sighting::{
-    BoundingBox, Candidate, FrameKey, FrameResult, Grid, PPM, Ppm, Review, ReviewVerdict, Sighting, SightingKey,
-};
+pub use sighting::{BoundingBox, Candidate, FrameKey, FrameResult, Grid, PPM, Ppm, Sighting, SightingKey};
 pub use time::{Micros, Time, TimeOutOfRange};

@@ -191,26 +191,6 @@ pub struct SightingKey {
     pub index: u16,
 }
 
-/// A person's correction of a sighting.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Review {
-    /// Which sighting.
-    pub sighting: SightingKey,
-    /// Orders the reviews of one sighting: the latest holds.
-    pub time: Time,
-    /// What it is.
-    pub verdict: ReviewVerdict,
-}
-
-/// What a review says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ReviewVerdict {
-    /// There is nothing, or nothing that counts.
-    Reject,
-    /// It is this product.
-    Product(ProductId),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,8 @@ pub enum MovementSource {
     Sensors,
     /// A receipt, a scan or a narration: its id.
     Declared(Name),
+    /// A person who counted: the correction's id. What the count says beyond all that is known to have moved.
+    Counted(Name),
 }
 
 /// An item put in, taken out or moved, in one visit, with its evidence.
@@ -49,7 +51,8 @@ pub struct Movement {
     pub appliance: ApplianceId,
     /// When: the opening of the visit, or the declared time.
     pub time: Time,
-    /// What was moved in one go: the declared group; none for sensors, whose go is the visit at `time`.
+    /// What was moved in one go: the declared group; none for sensors, whose go is the visit at `time`, and for counts, which are
+    /// no go.
     pub group: Name,
     /// What.
     pub product: ProductId,
@@ -96,7 +99,7 @@ pub struct Inventory {
     pub count: i64,
     /// Since when there are so many.
     pub since: Time,
-    /// The confidence of the least sure movement since there were last none.
+    /// The confidence of the least sure movement since there were last none, or somebody last counted.
     pub confidence: Ppm,
 }
 
@@ -258,10 +261,10 @@ pub struct MarketPair {
 /// What a reviewer is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReviewSubject {
-    /// A sighting of a look, not reviewed, whose best candidate scores less than the appliance's `review_below`, or less than
+    /// A sighting of a look, not corrected, whose best candidate scores less than the appliance's `review_below`, or less than
     /// 50,000 ppm more than the next.
     Sighting(SightingKey),
-    /// A movement by the sensors less sure than the appliance's `review_below`.
+    /// A movement by the sensors, neither confirmed nor refused, less sure than the appliance's `review_below`.
     Movement(MovementKind),
 }
 

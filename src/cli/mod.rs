@@ -1,6 +1,7 @@
 //! `larder`: one file a command.
 
 mod catalogue;
+mod correct;
 mod demo;
 mod doctor;
 mod eval;
@@ -51,6 +52,7 @@ enum Command {
     #[command(subcommand)]
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
+    Correct(correct::Correct),
     #[command(subcommand)]
     Lake(lake::Lake),
     Query(query::Query),
@@ -83,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Scene(scene) => scene.run(&output),
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
+        Command::Correct(correct) => correct.run(&output),
         Command::Lake(lake) => lake.run(&output),
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),

@@ -5,21 +5,22 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference.
 
-mod intake;
 mod replay;
 mod views;
 mod workers;
 
-use larder_pipelines::vision::Scratch;
+use std::collections::HashSet;
+
+use larder_pipelines::{Intake, Refusal, Replaced, vision::Scratch};
 use larder_records::{
-    Appliance, DeadLetter, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision, Names, Payload,
-    Position, Product, Reading, Review,
+    Appliance, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
+    Names, Payload, Position, Product, Reading,
 };
 use rayon::prelude::*;
 
 pub use replay::{Pace, Plan, Progress, Shuffle, replay};
 pub use views::ViewChanges;
-pub use workers::{Batch, DataflowError};
+pub use workers::DataflowError;
 
 use crate::{
     catalogue::Catalogue,
@@ -27,7 +28,6 @@ use crate::{
     feeds::{Entry, Event, FeedError, Truth},
     lake::{Lake, LakeError},
 };
-use intake::{Intake, Replaced};
 use workers::Workers;
 
 /// Why the engine cannot go on.
@@ -75,6 +75,8 @@ pub struct Counts {
     pub sightings: u64,
     /// New declared movements.
     pub declared: u64,
+    /// New corrections.
+    pub corrections: u64,
     /// New records that could not be taken in.
     pub dead_letters: u64,
     /// Changes of the views, before those that cancel out are dropped.
@@ -89,6 +91,7 @@ struct Uncommitted {
     readings: Vec<Reading>,
     frames: Vec<FrameResult>,
     declared: Vec<DeclaredMovement>,
+    corrections: Vec<Correction>,
     dead_letters: Vec<DeadLetter>,
     products: Vec<(Product, isize)>,
     appliances: Vec<(Appliance, isize)>,
@@ -98,13 +101,14 @@ struct Uncommitted {
 pub struct Engine {
     lake: Lake,
     names: Names,
-    eyes: Eyes,
+    /// None where only what was seen before is of concern.
+    eyes: Option<Eyes>,
     intake: Intake,
+    /// The dead letters taken in before.
+    dead_letters: HashSet<DeadLetter>,
     workers: Workers,
     /// The lake's epoch of the workers' epoch 0.
     first_epoch: u64,
-    /// The epoch being gathered.
-    batch: Batch,
     images: Vec<(Position, Frame)>,
     uncommitted: Uncommitted,
     /// Changes not committed yet, beside those that the workers still hold.
@@ -117,42 +121,51 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
-    pub fn open(lake: Lake, mut names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
+    pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
+        Self::start(lake, names, Some(eyes), workers)
+    }
+
+    /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read.
+    pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
+        Self::start(lake, names, None, workers)
+    }
+
+    fn start(lake: Lake, mut names: Names, eyes: Option<Eyes>, workers: usize) -> Result<Self, EngineError> {
         let mut workers = Workers::start(workers)?;
         let mut intake = Intake::default();
-        let mut batch = Batch::default();
+        // first what is small and changes much, so that the rest comes as it should have been
+        for correction in lake.read::<Correction>(&mut names)? {
+            // the lake holds none that can never hold
+            let _ = intake.correction(&correction);
+        }
         for reading in lake.read::<Reading>(&mut names)? {
             intake.reading(&reading);
-            batch.readings.push((reading, 1));
         }
         for frame in lake.read_frames(&mut names)? {
-            let now = eyes.fingerprint(frame.key.appliance);
+            let now = eyes.as_ref().map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
             if now != frame.fingerprint {
                 let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
                 return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
             }
             intake.frame(frame.key);
-            batch.frames.push((frame.without_embeddings(), 1));
+            intake.seen(frame.without_embeddings());
         }
         for movement in lake.read::<DeclaredMovement>(&mut names)? {
             intake.declared(&movement);
-            batch.declared.push((movement, 1));
-        }
-        for letter in lake.read::<DeadLetter>(&mut names)? {
-            intake.dead_letter(&letter);
         }
         for product in lake.read::<Product>(&mut names)? {
             intake.product(&product);
-            batch.products.push((product, 1));
         }
         for appliance in lake.read::<Appliance>(&mut names)? {
             intake.appliance(&appliance);
-            batch.appliances.push((appliance, 1));
         }
-        batch.reviews = lake.read::<Review>(&mut names)?.into_iter().map(|review| (review, 1)).collect();
+        let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
 
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
-        workers.send(batch)?;
+        workers.send(intake.take_batch())?;
         let mut changes = workers.finish_epochs()?;
         changes.subtract_held(&lake, &mut names)?;
         Ok(Self {
@@ -160,9 +173,9 @@ impl Engine {
             names,
             eyes,
             intake,
+            dead_letters,
             workers,
             first_epoch,
-            batch: Batch::default(),
             images: Vec::new(),
             uncommitted: Uncommitted::default(),
             changes,
@@ -182,8 +195,8 @@ impl Engine {
     pub fn take_catalogue(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         for entry in catalogue.products() {
             let product = entry.product(&mut self.names)?;
-            let replaced = self.intake.put_product(&product);
-            replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products);
+            let replaced = self.intake.put_catalogue(&product);
+            replace(replaced, product, &mut self.uncommitted.products);
         }
         Ok(())
     }
@@ -202,15 +215,14 @@ impl Engine {
                 let new = self.intake.declared(&movement);
                 if new {
                     self.counts.declared += 1;
-                    self.uncommitted.declared.push(movement.clone());
-                    self.batch.declared.push((movement, 1));
+                    self.uncommitted.declared.push(movement);
                 }
                 new
             }
             Ok(Event::Product(product)) => self.take_product(product),
             Ok(Event::Appliance(appliance)) => {
                 let replaced = self.intake.appliance(&appliance);
-                replace(replaced, appliance, &mut self.batch.appliances, &mut self.uncommitted.appliances)
+                replace(replaced, appliance, &mut self.uncommitted.appliances)
             }
             Ok(Event::Truth(Truth { .. })) => true,
             Err(letter) => self.take_dead_letter(letter),
@@ -220,7 +232,7 @@ impl Engine {
 
     fn take_product(&mut self, product: Product) -> bool {
         let replaced = self.intake.product(&product);
-        replace(replaced, product, &mut self.batch.products, &mut self.uncommitted.products)
+        replace(replaced, product, &mut self.uncommitted.products)
     }
 
     fn take_frame(&mut self, position: Position, frame: Frame) -> bool {
@@ -232,7 +244,6 @@ impl Engine {
                 if new {
                     self.counts.readings += 1;
                     self.uncommitted.readings.push(reading);
-                    self.batch.readings.push((reading, 1));
                 }
                 new
             }
@@ -248,7 +259,7 @@ impl Engine {
     }
 
     fn take_dead_letter(&mut self, letter: DeadLetter) -> bool {
-        let new = self.intake.dead_letter(&letter);
+        let new = self.dead_letters.insert(letter.clone());
         if new {
             self.counts.dead_letters += 1;
             tracing::warn!("{letter}");
@@ -259,7 +270,7 @@ impl Engine {
 
     /// How many new events wait for [`Engine::close_epoch`].
     pub fn waiting(&self) -> usize {
-        self.batch.len() + self.images.len()
+        self.intake.waiting() + self.images.len()
     }
 
     /// Runs vision over the images taken in, on every core, and sends all that was taken in to the workers as one epoch.
@@ -268,27 +279,63 @@ impl Engine {
     /// [`EngineError::Dataflow`] where a worker ended early.
     pub fn close_epoch(&mut self) -> Result<(), EngineError> {
         let images = std::mem::take(&mut self.images);
-        let eyes = &self.eyes;
+        let look = |scratch: &mut Scratch, frame: &Frame| match &self.eyes {
+            Some(eyes) => eyes.see(frame, scratch).map_err(|error| (error.reason(), error.to_string())),
+            None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
+        };
         let seen: Vec<_> =
-            images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| eyes.see(frame, scratch)).collect();
+            images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect();
         for ((position, _), seen) in images.into_iter().zip(seen) {
             match seen {
                 Ok(result) => {
                     self.counts.frames += 1;
                     self.counts.sightings += result.sightings.len() as u64;
-                    self.batch.frames.push((result.without_embeddings(), 1));
+                    self.intake.seen(result.without_embeddings());
                     self.uncommitted.frames.push(result);
                 }
-                Err(error) => {
-                    let (reason, detail) = (error.reason(), error.to_string());
+                Err((reason, detail)) => {
                     self.take_dead_letter(DeadLetter { position, reason, detail });
                 }
             }
         }
-        if !self.batch.is_empty() {
-            self.workers.send(std::mem::take(&mut self.batch))?;
+        let batch = self.intake.take_batch();
+        if !batch.is_empty() {
+            self.workers.send(batch)?;
         }
         Ok(())
+    }
+
+    /// Takes in a correction that a person makes, who knows what is there: one that could not hold, or speaks of what is not
+    /// there, is refused and changes nothing. Takes effect with the next epoch.
+    ///
+    /// # Errors
+    /// [`Refusal`], which says why.
+    pub fn correct(&mut self, correction: Correction) -> Result<(), Refusal> {
+        if let Some(refusal) = self.intake.refusal(&correction) {
+            return Err(refusal);
+        }
+        if self.intake.correction(&correction)? {
+            self.counts.corrections += 1;
+            self.uncommitted.corrections.push(correction);
+        }
+        Ok(())
+    }
+
+    /// Closes the epoch, waits for the workers, and tells what changes since the last commit.
+    ///
+    /// # Errors
+    /// [`EngineError::Dataflow`] where a worker ended early.
+    pub fn changes(&mut self) -> Result<&ViewChanges, EngineError> {
+        self.close_epoch()?;
+        let done = self.workers.finish_epochs()?;
+        self.changes.merge(done);
+        self.changes.consolidate();
+        Ok(&self.changes)
+    }
+
+    /// The lake as of the last commit.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// Waits for the workers and writes everything since the last commit: first what came in, then the views.
@@ -300,12 +347,13 @@ impl Engine {
         let mut changes = std::mem::take(&mut self.changes);
         changes.merge(self.workers.finish_epochs()?);
         let epoch = self.first_epoch + self.workers.next_epoch() - 1;
-        let Uncommitted { readings, frames, declared, dead_letters, products, appliances } =
+        let Uncommitted { readings, frames, declared, corrections, dead_letters, products, appliances } =
             std::mem::take(&mut self.uncommitted);
         let (lake, names) = (&mut self.lake, &self.names);
         lake.append(names, epoch, &readings)?;
         lake.append_frames(names, epoch, &frames)?;
         lake.append(names, epoch, &declared)?;
+        lake.append(names, epoch, &corrections)?;
         lake.append(names, epoch, &dead_letters)?;
         lake.apply(names, epoch, products)?;
         lake.apply(names, epoch, appliances)?;
@@ -317,16 +365,9 @@ impl Engine {
 }
 
 /// Passes on what a record that replaces others did; whether it did anything.
-fn replace<R: Clone>(
-    replaced: Replaced<R>,
-    row: R,
-    batch: &mut Vec<(R, isize)>,
-    uncommitted: &mut Vec<(R, isize)>,
-) -> bool {
+fn replace<R>(replaced: Replaced<R>, row: R, uncommitted: &mut Vec<(R, isize)>) -> bool {
     let Replaced::Yes(old) = replaced else { return false };
-    for change in old.map(|old| (old, -1)).into_iter().chain([(row, 1)]) {
-        batch.push(change.clone());
-        uncommitted.push(change);
-    }
+    uncommitted.extend(old.map(|old| (old, -1)));
+    uncommitted.push((row, 1));
     true
 }

@@ -45,6 +45,26 @@ macro_rules! changes {
                 $(self.$view.extend(other.$view);)*
             }
 
+            /// Sums up what happened to each row; what cancels out is dropped.
+            pub(super) fn consolidate(&mut self) {
+                $(
+                    for (_, epoch, _) in &mut self.$view {
+                        *epoch = 0;
+                    }
+                    differential_dataflow::consolidation::consolidate_updates(&mut self.$view);
+                )*
+            }
+
+            /// How many rows of each view come, and how many go.
+            pub fn by_view(&self) -> Vec<(&'static str, u64, u64)> {
+                let sum = |rows: &mut dyn Iterator<Item = isize>| rows.map(|n| n.unsigned_abs() as u64).sum();
+                vec![$((
+                    stringify!($view),
+                    sum(&mut self.$view.iter().map(|(.., n)| (*n).max(0))),
+                    sum(&mut self.$view.iter().map(|(.., n)| (*n).min(0))),
+                )),*]
+            }
+
             /// How many changes there are, before those that cancel out are dropped.
             pub fn len(&self) -> usize {
                 0 $(+ self.$view.len())*

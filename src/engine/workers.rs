@@ -10,65 +10,10 @@ use std::{
     time::Duration,
 };
 
-use differential_dataflow::input::InputSession;
-use larder_pipelines::Inputs;
-use larder_records::{Appliance, DeclaredMovement, FrameResult, Product, Reading, Review};
+use larder_pipelines::{Batch, Sessions};
 use timely::{WorkerConfig, communication::WorkerGuards, dataflow::ProbeHandle, worker::Worker};
 
 use super::views::ViewChanges;
-
-/// The changes of the inputs in one epoch.
-#[derive(Debug, Clone, Default)]
-pub struct Batch {
-    /// Readings.
-    pub readings: Vec<(Reading, isize)>,
-    /// Vision results, without embeddings.
-    pub frames: Vec<(FrameResult, isize)>,
-    /// Product records.
-    pub products: Vec<(Product, isize)>,
-    /// Appliances.
-    pub appliances: Vec<(Appliance, isize)>,
-    /// Declared movements.
-    pub declared: Vec<(DeclaredMovement, isize)>,
-    /// Reviews.
-    pub reviews: Vec<(Review, isize)>,
-}
-
-impl Batch {
-    /// How many changes it holds.
-    pub fn len(&self) -> usize {
-        self.readings.len()
-            + self.frames.len()
-            + self.products.len()
-            + self.appliances.len()
-            + self.declared.len()
-            + self.reviews.len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Deals the changes out to `workers`, each appliance's readings and frames to one of them.
-    fn deal(self, workers: usize) -> Vec<Self> {
-        if workers == 1 {
-            return vec![self];
-        }
-        let mut hands = vec![Self::default(); workers];
-        for change in self.readings {
-            hands[(change.0.appliance.0.0 % workers as u64) as usize].readings.push(change);
-        }
-        for change in self.frames {
-            hands[(change.0.key.appliance.0.0 % workers as u64) as usize].frames.push(change);
-        }
-        hands[0].products = self.products;
-        hands[0].appliances = self.appliances;
-        hands[0].declared = self.declared;
-        hands[0].reviews = self.reviews;
-        hands
-    }
-}
 
 /// Why the dataflow cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -188,37 +133,16 @@ const NAP: Duration = Duration::from_millis(20);
 /// One worker: feeds the hands it is dealt into the dataflow, and hands back each epoch's changes when it is done.
 fn run(worker: &mut Worker, hands: &Receiver<Hand>, output: &Sender<(u64, ViewChanges)>) {
     let probe = ProbeHandle::new();
-    let mut readings = InputSession::new();
-    let mut frames = InputSession::new();
-    let mut products = InputSession::new();
-    let mut appliances = InputSession::new();
-    let mut declared = InputSession::new();
-    let mut reviews = InputSession::new();
+    let mut sessions = Sessions::default();
     let changes = worker.dataflow::<u64, _, _>(|scope| {
-        let views = larder_pipelines::views(Inputs {
-            readings: readings.to_collection(scope),
-            frames: frames.to_collection(scope),
-            products: products.to_collection(scope),
-            appliances: appliances.to_collection(scope),
-            declared: declared.to_collection(scope),
-            reviews: reviews.to_collection(scope),
-        });
+        let views = larder_pipelines::views(sessions.inputs(scope));
         ViewChanges::collect(views, &probe)
     });
     let mut under_way = VecDeque::new();
     loop {
         match hands.try_recv() {
             Ok(Hand { epoch, batch }) => {
-                macro_rules! feed {
-                    ($($input:ident),*) => {$(
-                        for (row, diff) in batch.$input {
-                            $input.update(row, diff);
-                        }
-                        $input.advance_to(epoch + 1);
-                        $input.flush();
-                    )*};
-                }
-                feed!(readings, frames, products, appliances, declared, reviews);
+                sessions.send(epoch, batch);
                 under_way.push_back(epoch);
                 worker.step();
             }

@@ -12,7 +12,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use larder_records::{
-    Candidate, DeadReason, Digest, Modality, Name, Names, Ppm, ProductId, Reason, Time,
+    Candidate, Change, DeadReason, Digest, Modality, Name, Names, Ppm, ProductId, Reason, Time,
     views::{Advice, MarketLevel, MovementKind},
 };
 
@@ -20,6 +20,7 @@ use super::{
     error::{CellError, ColumnError},
     spec::{ColumnSpec, Kind, SCORE, fields},
 };
+use crate::corrections::{Unnamed, WrittenChange, WrittenError};
 
 /// What one cell of a column holds.
 pub(super) trait Value: Sized {
@@ -170,6 +171,24 @@ impl Value for Digest {
     }
 }
 
+impl Value for Change {
+    const KIND: Kind = Kind::Text;
+
+    fn array(values: &[Option<Self>], names: &Names) -> Result<ArrayRef, CellError> {
+        texts(values, |change, builder| {
+            let written = WrittenChange::of(change, names).map_err(|Unnamed(name)| CellError::Unnamed(name))?;
+            builder.append_value(serde_json::to_string(&written).map_err(|error| CellError::Value(error.to_string()))?);
+            Ok(())
+        })
+    }
+
+    fn get(array: &ArrayRef, i: usize, names: &mut Names) -> Result<Self, CellError> {
+        let wrong = |error: WrittenError| CellError::Value(error.to_string());
+        let written: WrittenChange = serde_json::from_str(text(array, i)).map_err(|error| wrong(error.into()))?;
+        written.change(names).map_err(wrong)
+    }
+}
+
 /// A value that is one of a few words.
 trait Word: Copy + 'static {
     const ALL: &'static [Self];
@@ -217,10 +236,11 @@ macro_rules! word_value {
 pub(super) enum Source {
     Sensors,
     Declared,
+    Counted,
 }
 
 words! {
-    Source { Sensors => "sensors", Declared => "declared" }
+    Source { Sensors => "sensors", Declared => "declared", Counted => "counted" }
     Reason { Unspecified => "unspecified", Bought => "bought", Used => "used", Wasted => "wasted" }
     MovementKind { In => "in", Out => "out", Moved => "moved" }
     Advice { Keep => "keep", EatSoon => "eat_soon", Check => "check", Discard => "discard" }

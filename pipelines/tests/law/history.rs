@@ -13,7 +13,7 @@ pub enum Row {
     Product(Product),
     Appliance(Appliance),
     Declared(DeclaredMovement),
-    Review(Review),
+    Correction(Correction),
 }
 
 /// Batches of changes.
@@ -161,47 +161,173 @@ fn declared() -> impl Strategy<Value = Row> {
     )
 }
 
-/// A row; reviews are of one of the frames.
+/// What is corrected; the rows that it speaks of are chosen from those that there are.
+#[derive(Clone, Debug)]
+enum Wrong {
+    Picture(Index, Index, Vec<(BoundingBox, ProductId)>, u8),
+    Movement(Index, ProductId, bool, bool),
+    Count(Index, ProductId, i64),
+    Product(ProductId, ProductFields),
+    Merge(ProductId, ProductId),
+    Remove(ProductId),
+    Appliance(ApplianceId, ApplianceFields),
+    Calibration(Index, Time, Time, i64, i64),
+    Undo(u64),
+    Restore(u64),
+}
+
+fn wrong() -> impl Strategy<Value = Wrong> {
+    let name =
+        |names: &'static [&'static str]| proptest::option::of(proptest::sample::select(names).prop_map(Name::of));
+    let boxes = (0_u16..5, 1_u16..4).prop_map(|(column, width)| BoundingBox {
+        left: column * 20,
+        top: 10,
+        right: column * 20 + width * 10,
+        bottom: 40,
+    });
+    let product_fields = (name(&["dairy", "meat"]), name(&["farm", "mill"]), proptest::option::of(0_i64..3)).prop_map(
+        |(category, brand, half_kilos)| ProductFields {
+            category,
+            brand,
+            package_mg: half_kilos.map(|n| n * 500),
+            ..ProductFields::default()
+        },
+    );
+    let appliance_fields = (
+        name(&["a", "c"]),
+        name(&["north", "south"]),
+        proptest::option::of((3_u32..8).prop_map(|n| n * 100_000)),
+        proptest::option::of(0_u32..3),
+    )
+        .prop_map(|(household, region, min_score, min_households)| ApplianceFields {
+            household: household.map(HouseholdId),
+            region,
+            min_score,
+            min_households,
+            ..ApplianceFields::default()
+        });
+    prop_oneof![
+        5 => (any::<Index>(), any::<Index>(), vec((boxes, product()), 3), 0_u8..7)
+            .prop_map(|(frame, sighting, parts, kind)| Wrong::Picture(frame, sighting, parts, kind)),
+        3 => (any::<Index>(), product(), any::<bool>(), any::<bool>()).prop_map(|(t, p, i, c)| Wrong::Movement(t, p, i, c)),
+        3 => (any::<Index>(), product(), 0_i64..4).prop_map(|(t, p, n)| Wrong::Count(t, p, n)),
+        2 => (product(), product_fields).prop_map(|(p, fields)| Wrong::Product(p, fields)),
+        3 => (product(), product()).prop_map(|(p, into)| Wrong::Merge(p, into)),
+        1 => product().prop_map(Wrong::Remove),
+        2 => (appliance(), appliance_fields).prop_map(|(a, fields)| Wrong::Appliance(a, fields)),
+        2 => (any::<Index>(), time(), time(), -1_i64..2, -3_i64..4).prop_map(|(s, f, u, o, k)| Wrong::Calibration(s, f, u, o, k)),
+        4 => (1_u64..16).prop_map(Wrong::Undo),
+        2 => (1_u64..16).prop_map(Wrong::Restore),
+    ]
+}
+
+/// A correction of what is there; none where there is nothing of the kind.
+fn correction(wrong: Wrong, there: &[Row]) -> Option<Change> {
+    let frames: Vec<&FrameResult> =
+        there.iter().filter_map(|row| if let Row::Frame(frame) = row { Some(frame) } else { None }).collect();
+    let moments: Vec<(ApplianceId, Time)> = there
+        .iter()
+        .filter_map(|row| match row {
+            Row::Reading(r) if r.modality == Modality::Door => Some((r.appliance, r.time)),
+            Row::Declared(d) => Some((d.appliance, d.time)),
+            _ => None,
+        })
+        .collect();
+    let sensors: Vec<(ApplianceId, SensorId)> = there
+        .iter()
+        .filter_map(|row| match row {
+            Row::Reading(r) => Some((r.appliance, r.sensor)),
+            Row::Frame(f) => Some((f.key.appliance, f.key.sensor)),
+            _ => None,
+        })
+        .collect();
+    let moment = |at: Index| (!moments.is_empty()).then(|| moments[at.index(moments.len())]);
+    Some(match wrong {
+        Wrong::Picture(frame, sighting, parts, kind) => {
+            let frame = *frames.get(frame.index(frames.len().max(1)))?;
+            let seen = frame.sightings.get(sighting.index(frame.sightings.len().max(1)));
+            let bounds = seen.map_or(parts[0].0, |seen| seen.bounds);
+            let product = parts[0].1;
+            let amendment = match kind {
+                0 | 1 => Amendment::Relabel { bounds, product },
+                2 => Amendment::Relabel { bounds: parts[1].0, product },
+                3 => Amendment::Reject { bounds },
+                4 => Amendment::Split { bounds, parts: parts[1..].to_vec() },
+                5 => Amendment::Join { bounds: vec![bounds, parts[1].0, parts[2].0], product },
+                _ => Amendment::Add { bounds: parts[1].0, product },
+            };
+            Change::Picture { frame: frame.key, amendment }
+        }
+        Wrong::Movement(at, product, goes_in, confirmed) => {
+            let (appliance, time) = moment(at)?;
+            let kind = if goes_in { views::MovementKind::In } else { views::MovementKind::Out };
+            Change::Movement { movement: MovementKey { appliance, time, product, kind }, confirmed }
+        }
+        Wrong::Count(at, product, count) => {
+            let (appliance, at) = moment(at)?;
+            Change::Count { appliance, product, at, count }
+        }
+        Wrong::Product(product, fields) => Change::Product { product, fields },
+        Wrong::Merge(product, into) => Change::Merge { product, into },
+        Wrong::Remove(product) => Change::Remove { product },
+        Wrong::Appliance(appliance, fields) => Change::Appliance { appliance, fields },
+        Wrong::Calibration(sensor, from, until, offset, skew) => {
+            let (appliance, sensor) = *sensors.get(sensor.index(sensors.len().max(1)))?;
+            let (from, until) = (from.min(until), from.max(until));
+            Change::Calibration { appliance, sensor, from, until, offset: offset * 500, skew: skew * 10 * Time::MINUTE }
+        }
+        Wrong::Undo(id) => Change::Undo { correction: Name(id) },
+        Wrong::Restore(id) => Change::Restore { correction: Name(id) },
+    })
+}
+
+/// A row that comes, again or for the first time, or goes.
 #[derive(Clone, Debug)]
 enum Step {
     Insert(Row),
-    Review(Index, u16, Time, ReviewVerdict),
+    Correct(u64, i64, Wrong),
     Repeat(Index),
     Retract(Index),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let verdict = prop_oneof![Just(ReviewVerdict::Reject), product().prop_map(ReviewVerdict::Product)];
+fn step(corrected: u32) -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => reading().prop_map(Step::Insert),
         6 => frame().prop_map(Step::Insert),
         2 => record().prop_map(Step::Insert),
         3 => declared().prop_map(Step::Insert),
-        1 => (any::<Index>(), 0_u16..3, time(), verdict).prop_map(|(f, i, t, v)| Step::Review(f, i, t, v)),
+        corrected => (1_u64..16, 0_i64..6, wrong()).prop_map(|(id, time, wrong)| Step::Correct(id, time, wrong)),
         1 => any::<Index>().prop_map(Step::Repeat),
         3 => any::<Index>().prop_map(Step::Retract),
     ]
 }
 
-/// Histories of up to six batches.
+/// Histories of up to six batches in which rows come and go.
 pub fn histories() -> impl Strategy<Value = History> {
-    vec(vec(step(), 0..50), 1..6).prop_map(|batches| {
+    of_steps(0, true)
+}
+
+/// Histories of up to six batches of events and corrections: nothing goes.
+pub fn corrected_histories() -> impl Strategy<Value = History> {
+    of_steps(6, false)
+}
+
+fn of_steps(corrected: u32, retracts: bool) -> impl Strategy<Value = History> {
+    vec(vec(step(corrected), 0..50), 1..6).prop_map(move |batches| {
         let mut there: Vec<Row> = Vec::new();
-        let mut frames: Vec<FrameKey> = Vec::new();
         let batches = batches.into_iter().map(|steps| {
             let mut batch = Vec::new();
             for step in steps {
                 match step {
                     Step::Insert(row) => {
-                        if let Row::Frame(frame) = &row {
-                            frames.push(frame.key);
-                        }
                         there.push(row.clone());
                         batch.push((row, 1));
                     }
-                    Step::Review(frame, index, time, verdict) if !frames.is_empty() => {
-                        let sighting = SightingKey { frame: frames[frame.index(frames.len())], index };
-                        let row = Row::Review(Review { sighting, time, verdict });
+                    Step::Correct(id, time, wrong) => {
+                        let Some(change) = correction(wrong, &there) else { continue };
+                        let (time, none) = (Time(time), Name::default());
+                        let row =
+                            Row::Correction(Correction { time, id: Name(id), author: none, reason: none, change });
                         there.push(row.clone());
                         batch.push((row, 1));
                     }
@@ -210,7 +336,7 @@ pub fn histories() -> impl Strategy<Value = History> {
                         there.push(row.clone());
                         batch.push((row, 1));
                     }
-                    Step::Retract(of) if !there.is_empty() => {
+                    Step::Retract(of) if retracts && !there.is_empty() => {
                         batch.push((there.swap_remove(of.index(there.len())), -1))
                     }
                     _ => {}

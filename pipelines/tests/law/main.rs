@@ -1,17 +1,18 @@
 //! The law: every view at every epoch is what its rows' set of inputs says, however those came.
 #![allow(clippy::unwrap_used, clippy::type_complexity, for_loops_over_fallibles, missing_docs)]
 
+mod corrected;
 mod history;
 mod oracle;
 
 use std::{
     collections::BTreeMap,
+    hash::{Hash as _, Hasher as _},
     sync::{Arc, Mutex},
 };
 
-use differential_dataflow::input::InputSession;
 use history::{History, Row};
-use larder_pipelines::{Inputs, views};
+use larder_pipelines::{Batch, Intake, Sessions, views};
 use proptest::prelude::*;
 use timely::dataflow::ProbeHandle;
 
@@ -19,26 +20,16 @@ use timely::dataflow::ProbeHandle;
 pub type Content = BTreeMap<(&'static str, String), isize>;
 
 /// What the views hold after each of the batches.
-fn run(workers: usize, batches: &[Vec<(Row, isize)>]) -> Vec<Content> {
+fn run(workers: usize, batches: Vec<Batch>) -> Vec<Content> {
+    let epochs = batches.len() as u64;
     let changes = Arc::new(Mutex::new(Vec::new()));
-    let (into, input) = (changes.clone(), batches.to_vec());
+    let into = changes.clone();
+    let input: Vec<Vec<Batch>> = batches.into_iter().map(|batch| batch.deal(workers)).collect();
     timely::execute(timely::Config::process(workers), move |worker| {
         let probe = ProbeHandle::new();
-        let mut readings = InputSession::new();
-        let mut frames = InputSession::new();
-        let mut products = InputSession::new();
-        let mut appliances = InputSession::new();
-        let mut declared = InputSession::new();
-        let mut reviews = InputSession::new();
+        let mut sessions = Sessions::default();
         worker.dataflow::<u64, _, _>(|scope| {
-            let out = views(Inputs {
-                readings: readings.to_collection(scope),
-                frames: frames.to_collection(scope),
-                products: products.to_collection(scope),
-                appliances: appliances.to_collection(scope),
-                declared: declared.to_collection(scope),
-                reviews: reviews.to_collection(scope),
-            });
+            let out = views(sessions.inputs(scope));
             macro_rules! collect {
                 ($($view:ident),*) => {$({
                     let into = into.clone();
@@ -63,26 +54,9 @@ fn run(workers: usize, batches: &[Vec<(Row, isize)>]) -> Vec<Content> {
                 review_queue
             );
         });
-        for (epoch, batch) in input.iter().enumerate() {
-            for (n, (row, diff)) in batch.iter().enumerate() {
-                if n % worker.peers() != worker.index() {
-                    continue;
-                }
-                match row.clone() {
-                    Row::Reading(row) => readings.update(row, *diff),
-                    Row::Frame(row) => frames.update(row, *diff),
-                    Row::Product(row) => products.update(row, *diff),
-                    Row::Appliance(row) => appliances.update(row, *diff),
-                    Row::Declared(row) => declared.update(row, *diff),
-                    Row::Review(row) => reviews.update(row, *diff),
-                }
-            }
-            let next = epoch as u64 + 1;
-            macro_rules! advance {
-                ($($input:ident),*) => {$($input.advance_to(next); $input.flush();)*};
-            }
-            advance!(readings, frames, products, appliances, declared, reviews);
-            worker.step_while(|| probe.less_than(&next));
+        for (epoch, hands) in (0..).zip(&input) {
+            sessions.send(epoch, hands[worker.index()].clone());
+            worker.step_while(|| probe.less_than(&(epoch + 1)));
         }
     })
     .unwrap()
@@ -91,7 +65,7 @@ fn run(workers: usize, batches: &[Vec<(Row, isize)>]) -> Vec<Content> {
     .for_each(|worker| worker.unwrap());
     let changes = changes.lock().unwrap();
     let mut content = Content::new();
-    (0..batches.len() as u64)
+    (0..epochs)
         .map(|epoch| {
             for (view, row, _, diff) in changes.iter().filter(|change| change.2 == epoch) {
                 *content.entry((*view, row.clone())).or_default() += diff;
@@ -100,6 +74,47 @@ fn run(workers: usize, batches: &[Vec<(Row, isize)>]) -> Vec<Content> {
             content.clone()
         })
         .collect()
+}
+
+/// Rows as the dataflow takes them, without an intake before it.
+fn bare(rows: &[(Row, isize)]) -> Batch {
+    let mut batch = Batch::default();
+    for (row, diff) in rows.iter().cloned() {
+        match row {
+            Row::Reading(row) => batch.readings.push((row, diff)),
+            Row::Frame(row) => batch.frames.push((row, diff)),
+            Row::Product(row) => batch.products.push((row, diff)),
+            Row::Appliance(row) => batch.appliances.push((row, diff)),
+            Row::Declared(row) => batch.declared.push((row, diff)),
+            Row::Correction(_) => panic!("corrections go through an intake"),
+        }
+    }
+    batch
+}
+
+/// Rows as an intake hands them on.
+fn taken_in(intake: &mut Intake, rows: impl IntoIterator<Item = Row>) -> Batch {
+    for row in rows {
+        match row {
+            Row::Reading(row) => drop(intake.reading(&row)),
+            Row::Frame(row) => {
+                if intake.frame(row.key) {
+                    intake.seen(row);
+                }
+            }
+            Row::Product(row) => drop(intake.product(&row)),
+            Row::Appliance(row) => drop(intake.appliance(&row)),
+            Row::Declared(row) => drop(intake.declared(&row)),
+            // what can never hold is refused, and changes nothing
+            Row::Correction(row) => drop(intake.correction(&row)),
+        }
+    }
+    intake.take_batch()
+}
+
+fn all_taken_in(batches: impl IntoIterator<Item = Vec<Row>>) -> Vec<Batch> {
+    let mut intake = Intake::default();
+    batches.into_iter().map(|rows| taken_in(&mut intake, rows)).collect()
 }
 
 fn of_view(content: &Content, view: &str) -> Vec<(String, isize)> {
@@ -125,7 +140,7 @@ proptest! {
 
     #[test]
     fn every_view_at_every_epoch_is_what_plain_loops_over_the_inputs_say(history in history::histories()) {
-        let incremental = run(1, &history.batches);
+        let incremental = run(1, history.batches.iter().map(|batch| bare(batch)).collect());
         for (epoch, content) in incremental.iter().enumerate() {
             let expected = oracle::content(&history.rows_at(epoch));
             for view in VIEWS {
@@ -136,15 +151,47 @@ proptest! {
 
     #[test]
     fn order_batches_and_workers_change_nothing(history in history::histories(), workers in 1_usize..=3, size in 1_usize..60) {
-        let incremental = run(workers, &history.batches).pop().unwrap();
-        let mut rows = history.rows_at(history.batches.len() - 1);
-        let fresh = run(1, &[rows.iter().map(|row| (row.clone(), 1)).collect()]).pop().unwrap();
+        let incremental = run(workers, history.batches.iter().map(|batch| bare(batch)).collect()).pop().unwrap();
+        let mut rows: Vec<_> =
+            history.rows_at(history.batches.len() - 1).into_iter().map(|row| (row, 1)).collect();
+        let fresh = run(1, vec![bare(&rows)]).pop().unwrap();
         prop_assert_eq!(&incremental, &fresh);
         rows.reverse();
-        let batches: Vec<Vec<_>> =
-            rows.chunks(size).map(|rows| rows.iter().map(|row| (row.clone(), 1)).collect()).collect();
+        let batches: Vec<Batch> = rows.chunks(size).map(bare).collect();
         if !batches.is_empty() {
-            prop_assert_eq!(&run(workers, &batches).pop().unwrap(), &fresh);
+            prop_assert_eq!(&run(workers, batches).pop().unwrap(), &fresh);
+        }
+    }
+
+    #[test]
+    fn corrections_repair_every_view_to_what_plain_loops_over_corrected_inputs_say(
+        history in history::corrected_histories(),
+    ) {
+        let batches = history.batches.iter().map(|batch| batch.iter().map(|(row, _)| row.clone()).collect());
+        let incremental = run(1, all_taken_in(batches));
+        for (epoch, content) in incremental.iter().enumerate() {
+            let expected = oracle::content(&history.rows_at(epoch));
+            for view in VIEWS {
+                prop_assert_eq!(of_view(content, view), of_view(&expected, view), "{} at epoch {}", view, epoch);
+            }
+        }
+    }
+
+    #[test]
+    fn corrections_before_what_they_correct_give_the_same_as_after(
+        history in history::corrected_histories(), workers in 1_usize..=3, size in 1_usize..60, seed in any::<u64>(),
+    ) {
+        let mut rows = history.rows_at(history.batches.len() - 1);
+        let fresh = run(1, all_taken_in([rows.clone()])).pop().unwrap();
+        // in an order that has nothing to do with what the rows say
+        rows.sort_by_key(|row| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            (seed, row).hash(&mut hasher);
+            hasher.finish()
+        });
+        let batches: Vec<_> = rows.chunks(size).map(<[Row]>::to_vec).collect();
+        if !batches.is_empty() {
+            prop_assert_eq!(&run(workers, all_taken_in(batches)).pop().unwrap(), &fresh);
         }
     }
 }
@@ -162,4 +209,27 @@ fn histories_reach_every_view() {
     for view in VIEWS {
         assert!(met.contains(view), "no history leads to {view}");
     }
+}
+
+#[test]
+fn corrections_of_every_kind_change_some_view() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let kind = |row: &Row| if let Row::Correction(made) = row { Some(made.change.kind()) } else { None };
+    let mut runner = TestRunner::deterministic();
+    let (mut met, mut told) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for _ in 0..300 {
+        let history: History = history::corrected_histories().new_tree(&mut runner).unwrap().current();
+        let rows = history.rows_at(history.batches.len() - 1);
+        let content = oracle::content(&rows);
+        let kinds: std::collections::BTreeSet<_> = rows.iter().filter_map(kind).collect();
+        for of in kinds.difference(&told.clone()) {
+            let without: Vec<Row> = rows.iter().filter(|row| kind(row) != Some(*of)).cloned().collect();
+            if oracle::content(&without) != content {
+                told.insert(*of);
+            }
+        }
+        met.extend(kinds);
+    }
+    assert_eq!(met.len(), 15, "{met:?}");
+    assert_eq!(told, met);
 }

@@ -12,7 +12,11 @@ use larder_operators::{
 };
 use larder_records::{views::*, *};
 
-use crate::{Content, history::Row};
+use crate::{
+    Content,
+    corrected::{self, Object, Sensors, Truth},
+    history::Row,
+};
 
 #[derive(Default)]
 struct World {
@@ -21,7 +25,9 @@ struct World {
     products: BTreeMap<ProductId, Product>,
     appliances: BTreeMap<ApplianceId, Appliance>,
     declared: BTreeMap<(ApplianceId, Name), DeclaredMovement>,
-    reviews: Vec<Review>,
+    corrections: Vec<Correction>,
+    /// When each frame was taken in truth.
+    times: BTreeMap<FrameKey, Time>,
 }
 
 /// What all views hold when these rows are the inputs.
@@ -35,9 +41,10 @@ pub fn content(rows: &[Row]) -> Content {
             Row::Product(row) => drop(world.products.insert(row.id, row)),
             Row::Appliance(row) => drop(world.appliances.insert(row.id, row)),
             Row::Declared(row) => drop(world.declared.insert((row.appliance, row.id), row)),
-            Row::Review(row) => world.reviews.push(row),
+            Row::Correction(row) => world.corrections.push(row),
         }
     }
+    world.correct();
     let mut content = Content::new();
     macro_rules! put {
         ($view:literal, $rows:expr) => {
@@ -48,10 +55,11 @@ pub fn content(rows: &[Row]) -> Content {
     }
     let visits = world.visits();
     let looks = world.looks(&visits);
-    let movements = world.movements(&looks);
+    let mut movements = world.movements(&looks);
     put!("visits", &visits);
+    let tales: Vec<Tale> = world.tales(&movements);
+    movements.extend(tales.iter().flat_map(|tale| tale.adjusted.clone()));
     put!("movements", &movements);
-    let tales: Vec<Tale> = tales(&movements);
     for tale in &tales {
         put!("inventory_history", &tale.held);
         put!("inventory", &tale.now);
@@ -89,6 +97,45 @@ fn reading(grid: &Grid, bounds: BoundingBox, frame: &FrameResult) -> Option<u16>
 }
 
 impl World {
+    /// Makes the inputs what they should have been.
+    fn correct(&mut self) {
+        let standing = corrected::standing(&self.corrections);
+        let sensors = Sensors::of(&standing);
+        let truth = Truth::of(&standing);
+        let readings: BTreeSet<Reading> = self.readings.iter().map(|raw| sensors.reading(*raw)).collect();
+        self.readings = readings.into_iter().collect();
+        self.times = self.frames.iter().map(|frame| (frame.key, sensors.time(frame.key))).collect();
+        for made in &standing {
+            match made.change {
+                Change::Product { product, fields } => {
+                    let none = Name::default();
+                    let new = Product {
+                        id: product,
+                        as_of: Time::MIN,
+                        name: none,
+                        category: none,
+                        brand: none,
+                        package_mg: 0,
+                        shelf_life_days: 0,
+                    };
+                    fields.set(self.products.entry(product).or_insert(new));
+                }
+                Change::Appliance { appliance, fields } => {
+                    if let Some(record) = self.appliances.get_mut(&appliance) {
+                        fields.set(record);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for movement in std::mem::take(&mut self.declared).into_values() {
+            if let Some(product) = truth.product(movement.product) {
+                self.declared.insert((movement.appliance, movement.id), DeclaredMovement { product, ..movement });
+            }
+        }
+        self.corrections = standing;
+    }
+
     fn visits(&self) -> BTreeSet<Visit> {
         let doors = self.readings.iter().filter(|r| r.modality == Modality::Door);
         let mut states: Vec<_> = doors.map(|r| (r.appliance, r.sensor, r.time, r.sequence, r.value != 0)).collect();
@@ -147,9 +194,10 @@ impl World {
                     let during = |f: &&FrameResult| {
                         (f.key.appliance, f.key.sensor) == (appliance, sensor)
                             && (f.modality == Modality::Visible || f.modality == Modality::Depth && f.grid.is_some())
-                            && (opened..end).contains(&f.key.time.0)
+                            && (opened..end).contains(&self.times[&f.key].0)
                     };
-                    self.frames.iter().filter(during).max_by_key(|f| (f.key.time, f.key.hash, f.fingerprint))
+                    let order = |f: &&FrameResult| (self.times[&f.key], f.key.hash, f.key.time, f.fingerprint);
+                    self.frames.iter().filter(during).max_by_key(order)
                 };
                 let Some(frame) = last(sensor).filter(|f| f.modality == Modality::Visible) else { continue };
                 let cameras = sensors.iter().filter(|(of, _)| *of == appliance);
@@ -160,7 +208,8 @@ impl World {
                     self.median(appliance, from, next.unwrap_or(i64::MAX).min(from + 60 * second))
                 });
                 let next_before = next.map_or(vec![], |next| self.median(appliance, next - 60 * second, next));
-                let mut items: Vec<Item> = (0..frame.sightings.len()).filter_map(|n| self.item(frame, n)).collect();
+                let objects = corrected::objects(frame, &self.corrections);
+                let mut items: Vec<Item> = objects.iter().filter_map(|object| self.item(appliance, object)).collect();
                 for item in items.iter_mut().filter(|item| item.depth_mm.is_none()) {
                     item.depth_mm = depth.as_ref().and_then(|grid| reading(grid, item.bounds, frame));
                 }
@@ -182,28 +231,23 @@ impl World {
         all
     }
 
-    fn verdict(&self, frame: &FrameResult, index: usize) -> Option<ReviewVerdict> {
-        let of = SightingKey { frame: frame.key, index: index as u16 };
-        let reviews = self.reviews.iter().filter(|review| review.sighting == of);
-        reviews.max_by_key(|review| (review.time, review.verdict)).map(|review| review.verdict)
-    }
-
     fn min_score(&self, appliance: ApplianceId) -> Ppm {
         self.appliances.get(&appliance).map_or(500_000, |a| a.min_score)
     }
 
-    fn item(&self, frame: &FrameResult, index: usize) -> Option<Item> {
-        let sighting = &frame.sightings[index];
-        let (product, score) = match self.verdict(frame, index) {
-            Some(ReviewVerdict::Reject) => return None,
-            Some(ReviewVerdict::Product(product)) => (Some(product), PPM),
-            None => match sighting.candidates.first() {
-                Some(best) if best.score >= self.min_score(frame.key.appliance) => (Some(best.product), best.score),
+    fn item(&self, appliance: ApplianceId, object: &Object) -> Option<Item> {
+        let (product, score) = match object.said {
+            Some(None) => return None,
+            Some(Some(product)) => (Some(product), PPM),
+            None => match object.candidates.first() {
+                Some(best) if best.score >= self.min_score(appliance) => (Some(best.product), best.score),
                 _ => (None, 0),
             },
         };
+        let product = product.and_then(|product| Truth::of(&self.corrections).product(product));
+        let score = if product.is_some() { score } else { 0 };
         let package_mg = product.and_then(|p| self.products.get(&p)).map_or(0, |p| p.package_mg);
-        Some(Item { product, bounds: sighting.bounds, depth_mm: sighting.depth_mm, score, package_mg })
+        Some(Item { product, bounds: object.bounds, depth_mm: object.depth_mm, score, package_mg })
     }
 
     fn movements(&self, looks: &[Vec<(Look, &FrameResult)>]) -> Vec<Movement> {
@@ -214,6 +258,30 @@ impl World {
                 (0..looks.len()).map(|n| bridge([-2, -1, 0, 1, 2].map(|off| at(n, off))).unwrap()).collect();
             for (n, look) in bridged.iter().enumerate() {
                 movements.extend(between(n.checked_sub(1).map(|n| &bridged[n]), look));
+            }
+        }
+        let truth = Truth::of(&self.corrections);
+        for made in &self.corrections {
+            let Change::Movement { movement: key, confirmed } = made.change else { continue };
+            let Some(product) = truth.product(key.product) else { continue };
+            let later = self.corrections.iter().rev().find_map(|made| match made.change {
+                Change::Movement { movement: other, confirmed }
+                    if truth.product(other.product) == Some(product)
+                        && MovementKey { product, ..other } == MovementKey { product, ..key } =>
+                {
+                    Some(confirmed)
+                }
+                _ => None,
+            });
+            if later != Some(confirmed) {
+                continue;
+            }
+            let meant =
+                |m: &Movement| (m.appliance, m.time, m.product, m.kind) == (key.appliance, key.time, product, key.kind);
+            if confirmed {
+                movements.iter_mut().filter(|m| meant(m)).for_each(|m| m.confidence = PPM);
+            } else {
+                movements.retain(|m| !meant(m));
             }
         }
         movements
@@ -243,7 +311,7 @@ impl World {
         let of = now.appliance;
         let oldest_in = tale.inside.iter().min().copied().unwrap();
         let events = self.readings.iter().map(|r| (r.appliance, r.time));
-        let events = events.chain(self.frames.iter().map(|f| (f.key.appliance, f.key.time)));
+        let events = events.chain(self.frames.iter().map(|f| (f.key.appliance, self.times[&f.key])));
         let events = events.chain(movements.iter().map(|m| (m.appliance, m.time)));
         let newest = events.filter(|(appliance, _)| *appliance == of).map(|(_, time)| time).max().unwrap();
         let hour = Time(newest.0 / Time::HOUR * Time::HOUR);
@@ -332,7 +400,8 @@ impl World {
     /// The products of each go, and its first instant.
     fn goes(movements: &[Movement], kind: MovementKind) -> Vec<(ApplianceId, Time, BTreeSet<ProductId>)> {
         let mut goes: BTreeMap<(ApplianceId, Name, Option<Time>), (Time, BTreeSet<ProductId>)> = BTreeMap::new();
-        for m in movements.iter().filter(|m| m.kind == kind) {
+        let counted = |m: &&Movement| matches!(m.source, MovementSource::Counted(_));
+        for m in movements.iter().filter(|m| m.kind == kind && !counted(m)) {
             let alone = (m.group == Name::default()).then_some(m.time);
             let go = goes.entry((m.appliance, m.group, alone)).or_insert((m.time, BTreeSet::new()));
             go.0 = go.0.min(m.time);
@@ -436,18 +505,20 @@ impl World {
 
     fn review_queue(&self, looks: &[Vec<(Look, &FrameResult)>], movements: &[Movement]) -> BTreeSet<ReviewItem> {
         let below = |appliance: ApplianceId| self.appliances.get(&appliance).map_or(800_000, |a| a.review_below);
+        let truth = Truth::of(&self.corrections);
         let mut items = BTreeSet::new();
         for (look, frame) in looks.iter().flatten() {
             let appliance = look.frame.appliance;
-            for (index, sighting) in frame.sightings.iter().enumerate() {
-                let Some(best) = sighting.candidates.first() else { continue };
-                let lead = best.score - sighting.candidates.get(1).map_or(0, |next| next.score);
-                if self.verdict(frame, index).is_none() && (best.score < below(appliance) || lead < 50_000) {
+            for object in corrected::objects(frame, &self.corrections) {
+                let Some(best) = object.candidates.first() else { continue };
+                let lead = best.score - object.candidates.get(1).map_or(0, |next| next.score);
+                let taken_for = (best.score >= self.min_score(appliance)).then_some(best.product);
+                if object.said.is_none() && (best.score < below(appliance) || lead < 50_000) {
                     items.insert(ReviewItem {
                         appliance,
                         time: frame.key.time,
-                        subject: ReviewSubject::Sighting(SightingKey { frame: frame.key, index: index as u16 }),
-                        product: (best.score >= self.min_score(appliance)).then_some(best.product),
+                        subject: ReviewSubject::Sighting(SightingKey { frame: frame.key, index: object.index as u16 }),
+                        product: taken_for.and_then(|product| truth.product(product)),
                         confidence: best.score,
                     });
                 }
@@ -482,24 +553,67 @@ struct Tale {
     gone: Vec<(Option<Time>, Time, bool)>,
     /// Out and in again, once for each pair of movements.
     absences: Vec<(Time, Time)>,
+    /// What counts say beyond the movements.
+    adjusted: Vec<Movement>,
 }
 
-fn tales(movements: &[Movement]) -> Vec<Tale> {
-    let of: BTreeSet<_> =
-        movements.iter().filter(|m| m.kind != MovementKind::Moved).map(|m| (m.appliance, m.product)).collect();
-    of.into_iter()
-        .map(|(appliance, product)| {
-            let mut mine: Vec<&Movement> = movements
-                .iter()
-                .filter(|m| (m.appliance, m.product) == (appliance, product) && m.kind != MovementKind::Moved)
-                .collect();
-            mine.sort_by_key(|m| (m.time, m.kind, m.quantity, m.reason, m.confidence));
-            tale(appliance, product, &mine)
-        })
-        .collect()
+impl World {
+    fn tales(&self, movements: &[Movement]) -> Vec<Tale> {
+        let truth = Truth::of(&self.corrections);
+        let mut counts: BTreeMap<(ApplianceId, ProductId), BTreeMap<Time, (i64, Name)>> = BTreeMap::new();
+        for made in &self.corrections {
+            if let Change::Count { appliance, product, at, count } = made.change
+                && let Some(product) = truth.product(product)
+            {
+                counts.entry((appliance, product)).or_default().insert(at, (count, made.id));
+            }
+        }
+        let mut of: BTreeSet<_> =
+            movements.iter().filter(|m| m.kind != MovementKind::Moved).map(|m| (m.appliance, m.product)).collect();
+        of.extend(counts.keys());
+        of.into_iter()
+            .map(|(appliance, product)| {
+                let meant = |m: &&Movement| (m.appliance, m.product) == (appliance, product);
+                let mine = movements.iter().filter(meant).filter(|m| m.kind != MovementKind::Moved);
+                let counts = counts.remove(&(appliance, product)).unwrap_or_default();
+                tale(appliance, product, mine.cloned().collect(), &counts)
+            })
+            .collect()
+    }
 }
 
-fn tale(appliance: ApplianceId, product: ProductId, movements: &[&Movement]) -> Tale {
+fn tale(
+    appliance: ApplianceId,
+    product: ProductId,
+    mut movements: Vec<Movement>,
+    counts: &BTreeMap<Time, (i64, Name)>,
+) -> Tale {
+    let mut adjusted = Vec::new();
+    for (&time, &(count, id)) in counts {
+        let before: i64 = movements.iter().filter(|m| m.time <= time).map(|m| m.signed()).sum();
+        let kind = if count > before { MovementKind::In } else { MovementKind::Out };
+        if count != before {
+            adjusted.push(Movement {
+                appliance,
+                time,
+                group: Name::default(),
+                product,
+                kind,
+                quantity: (count - before).abs(),
+                confidence: PPM,
+                source: MovementSource::Counted(id),
+                reason: Reason::Unspecified,
+                cents: 0,
+                weight_delta_mg: None,
+                before: None,
+                after: None,
+            });
+            movements.extend(adjusted.last().cloned());
+        }
+    }
+    let counted = |m: &Movement| matches!(m.source, MovementSource::Counted(_));
+    movements.sort_by_key(|m| (m.time, counted(m), m.kind, m.quantity, m.reason, m.confidence));
+    let movements: Vec<&Movement> = movements.iter().collect();
     let instants: BTreeSet<Time> = movements.iter().map(|m| m.time).collect();
     let level = |time: Time| movements.iter().filter(|m| m.time <= time).map(|m| m.signed()).sum::<i64>();
     let mut held: Vec<InventoryInterval> = Vec::new();
@@ -515,8 +629,9 @@ fn tale(appliance: ApplianceId, product: ProductId, movements: &[&Movement]) -> 
     }
     let now = held.last().filter(|last| last.count > 0).map(|last| {
         let none = instants.iter().rev().find(|time| level(**time) <= 0);
-        let since_none = movements.iter().filter(|m| none.is_none_or(|none| m.time > *none));
-        let confidence = since_none.map(|m| m.confidence).min().unwrap();
+        let certain = none.max(counts.keys().next_back());
+        let since = movements.iter().filter(|m| certain.is_none_or(|certain| m.time > *certain));
+        let confidence = since.map(|m| m.confidence).min().unwrap_or(PPM);
         Inventory { appliance, product, count: last.count, since: last.from, confidence }
     });
     held.retain(|interval| interval.count != 0);
@@ -553,5 +668,5 @@ fn tale(appliance: ApplianceId, product: ProductId, movements: &[&Movement]) -> 
     }
     gone.extend(away.into_iter().map(|(put_in, out, _)| (put_in, out, false)));
     let absences = absences.into_iter().map(|(.., out, back)| (out, back)).collect();
-    Tale { appliance, product, held, now, inside, stays, gone, absences }
+    Tale { appliance, product, held, now, inside, stays, gone, absences, adjusted }
 }

@@ -1,8 +1,8 @@
 //! What came in, beside frames.
 
 use larder_records::{
-    Appliance, ApplianceId, DeadLetter, DeadReason, DeclaredMovement, Digest, FrameKey, HouseholdId, Modality, Name,
-    Position, Product, ProductId, Reading, Reason, Review, ReviewVerdict, SensorId, SightingKey, Time,
+    Appliance, ApplianceId, Change, Correction, DeadLetter, DeadReason, DeclaredMovement, HouseholdId, Modality, Name,
+    Position, Product, ProductId, Reading, Reason, SensorId, Time,
 };
 
 use super::{Month, some};
@@ -102,32 +102,24 @@ table! {
 }
 
 table! {
-    Review as "reviews", partition [], feed false;
+    Correction as "corrections", partition [], feed false;
     columns |row| {
-        appliance: Name = row.sighting.frame.appliance.0,
-        sensor: Name = row.sighting.frame.sensor.0,
-        frame_time: Time = row.sighting.frame.time,
-        frame_hash: Digest = row.sighting.frame.hash,
-        sighting_index: u16 = row.sighting.index,
+        id: Name = row.id,
         time: Time = row.time,
-        sku: Option<Name> = match row.verdict {
-            ReviewVerdict::Reject => None,
-            ReviewVerdict::Product(product) => Some(product.0),
-        },
+        author: Option<Name> = some(row.author),
+        reason: Option<Name> = some(row.reason),
+        change: Change = row.change.clone(),
     }
-    derived {}
-    read Review {
-        sighting: SightingKey {
-            frame: FrameKey {
-                appliance: ApplianceId(appliance),
-                sensor: SensorId(sensor),
-                time: frame_time,
-                hash: frame_hash,
-            },
-            index: sighting_index,
-        },
+    derived {
+        kind: String = row.change.kind().to_owned(),
+        appliance: Option<Name> = row.change.appliance().map(|appliance| appliance.0),
+    }
+    read Correction {
+        id,
         time,
-        verdict: sku.map_or(ReviewVerdict::Reject, |sku| ReviewVerdict::Product(ProductId(sku))),
+        author: author.unwrap_or_default(),
+        reason: reason.unwrap_or_default(),
+        change,
     }
 }
 

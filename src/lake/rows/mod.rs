@@ -5,7 +5,9 @@ mod inputs;
 mod views;
 
 use arrow::array::ArrayRef;
-use larder_records::{Appliance, DeadLetter, DeclaredMovement, Name, Names, Product, Reading, Review, Time, views::*};
+use larder_records::{
+    Appliance, Correction, DeadLetter, DeclaredMovement, Name, Names, Product, Reading, Time, views::*,
+};
 
 use super::{
     cells::Value,
@@ -22,7 +24,7 @@ pub(super) const INPUTS: [TableSpec; 8] = [
     DeclaredMovement::TABLE,
     Product::TABLE,
     Appliance::TABLE,
-    Review::TABLE,
+    Correction::TABLE,
     DeadLetter::TABLE,
 ];
 

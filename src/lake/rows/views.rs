@@ -44,10 +44,15 @@ table! {
         source: Source = match row.source {
             MovementSource::Sensors => Source::Sensors,
             MovementSource::Declared(_) => Source::Declared,
+            MovementSource::Counted(_) => Source::Counted,
         },
         declared_id: Option<Name> = match row.source {
-            MovementSource::Sensors => None,
             MovementSource::Declared(id) => some(id),
+            MovementSource::Sensors | MovementSource::Counted(_) => None,
+        },
+        correction_id: Option<Name> = match row.source {
+            MovementSource::Counted(id) => some(id),
+            MovementSource::Sensors | MovementSource::Declared(_) => None,
         },
         reason: Reason = row.reason,
         cents: i64 = row.cents,
@@ -74,6 +79,7 @@ table! {
         source: match source {
             Source::Sensors => MovementSource::Sensors,
             Source::Declared => MovementSource::Declared(declared_id.unwrap_or_default()),
+            Source::Counted => MovementSource::Counted(correction_id.unwrap_or_default()),
         },
         reason,
         cents,
