@@ -8,6 +8,7 @@ mod cells;
 mod committer;
 mod error;
 mod files;
+mod history;
 mod live;
 mod row;
 mod rows;
@@ -28,6 +29,7 @@ use larder_records::{Digest, FrameResult, Names};
 
 pub use self::{
     error::{CellError, LakeError},
+    history::RowChange,
     row::Row,
     spec::{ColumnSpec, Kind, TableSpec},
 };
@@ -40,7 +42,7 @@ use self::{
 /// The tables of one folder.
 pub struct Lake {
     dir: PathBuf,
-    engine: Engine,
+    engine: Arc<Engine>,
     tables: BTreeMap<&'static str, Table>,
 }
 
@@ -81,8 +83,9 @@ impl Lake {
         // Reading a log waits for the disk more than it computes.
         let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(2), None);
         let executor = executor.map_err(|error| LakeError::Start(Box::new(error)))?;
-        let engine =
-            DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(Arc::new(executor)).build();
+        let engine = Arc::new(
+            DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(Arc::new(executor)).build(),
+        );
         let mut tables = BTreeMap::new();
         for spec in specs {
             if let Some(table) = Table::open(&engine, dir.join(spec.name), spec)? {
@@ -173,6 +176,15 @@ impl Lake {
             keys.remove(&frame.key());
         }
         Ok(keys)
+    }
+
+    /// What happened to the rows of a table that keeps a change feed, commit by commit.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the feed cannot be read.
+    pub fn history<R: Row>(&self, names: &mut Names) -> Result<Vec<RowChange<R>>, LakeError> {
+        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
+        table.history(&self.engine, names)
     }
 
     /// The epoch of the newest commit to a table.

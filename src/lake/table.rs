@@ -39,7 +39,7 @@ use super::{
 pub(super) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// The application whose transactions carry the epoch.
-const APPLICATION: &str = "larder";
+pub(super) const APPLICATION: &str = "larder";
 const ENGINE_INFO: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
 const CHANGES: &str = "_change_data";
 
@@ -404,7 +404,7 @@ fn log_files(root: &Path) -> Result<Vec<PathBuf>, LakeError> {
     files.map(|file| Ok(file.map_err(io(&log))?.path())).collect()
 }
 
-fn url(root: &Path) -> Result<Url, LakeError> {
+pub(super) fn url(root: &Path) -> Result<Url, LakeError> {
     let absolute = std::path::absolute(root).map_err(io(root))?;
     Url::from_directory_path(&absolute)
         .map_err(|()| io(root)(std::io::Error::other("the path cannot be written as a URL")))

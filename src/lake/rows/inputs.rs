@@ -102,7 +102,7 @@ table! {
 }
 
 table! {
-    Correction as "corrections", partition [], feed false;
+    Correction as "corrections", partition [], feed true;
     columns |row| {
         id: Name = row.id,
         time: Time = row.time,

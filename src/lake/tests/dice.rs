@@ -129,10 +129,69 @@ throw! {
         review_below: d.ppm(),
         min_households: d.any(&[0, 5, u32::MAX]),
     },
-    Review |d| Review {
-        sighting: SightingKey { frame: { let appliance = ApplianceId(d.key()); d.look(appliance) }, index: d.pixel() },
+    BoundingBox |d| BoundingBox { left: d.pixel(), top: d.pixel(), right: d.pixel(), bottom: d.pixel() },
+    MovementKey |d| MovementKey {
+        appliance: ApplianceId(d.key()),
         time: d.time(),
-        verdict: d.option(|d| ReviewVerdict::Product(ProductId(d.key()))).unwrap_or(ReviewVerdict::Reject),
+        product: ProductId(d.key()),
+        kind: d.any(&[MovementKind::In, MovementKind::Out, MovementKind::Moved]),
+    },
+    Amendment |d| {
+        let (bounds, product) = (d.throw(), ProductId(d.key()));
+        match d.below(5) {
+            0 => Amendment::Relabel { bounds, product },
+            1 => Amendment::Reject { bounds },
+            2 => Amendment::Split { bounds, parts: d.list(|d| (d.throw(), ProductId(d.key()))) },
+            3 => Amendment::Join { bounds: d.list(Dice::throw), product },
+            _ => Amendment::Add { bounds, product },
+        }
+    },
+    Change |d| {
+        let (appliance, product, correction) = (ApplianceId(d.key()), ProductId(d.key()), d.key());
+        match d.below(9) {
+            0 => Change::Picture { frame: d.look(appliance), amendment: d.throw() },
+            1 => Change::Movement { movement: d.throw(), confirmed: d.any(&[true, false]) },
+            2 => Change::Count { appliance, product, at: d.time(), count: d.integer() },
+            3 => Change::Product {
+                product,
+                fields: ProductFields {
+                    name: d.option(Dice::name),
+                    category: d.option(Dice::name),
+                    brand: d.option(Dice::name),
+                    package_mg: d.option(Dice::integer),
+                    shelf_life_days: d.option(|d| d.any(&[0, u32::MAX])),
+                },
+            },
+            4 => Change::Merge { product, into: ProductId(d.key()) },
+            5 => Change::Remove { product },
+            6 => Change::Appliance {
+                appliance,
+                fields: ApplianceFields {
+                    household: d.option(|d| HouseholdId(d.key())),
+                    region: d.option(Dice::name),
+                    time_zone: d.option(Dice::name),
+                    min_score: d.option(|d| d.any(&[0, 1, 123_456, PPM])),
+                    review_below: d.option(|d| d.any(&[0, 999_999, PPM])),
+                    min_households: d.option(|d| d.any(&[0, 5, u32::MAX])),
+                },
+            },
+            7 => Change::Calibration {
+                appliance,
+                sensor: SensorId(d.key()),
+                from: d.time(),
+                until: d.time(),
+                offset: d.integer(),
+                skew: d.any(&[0, 1, -1, 1_500_000, 36_500 * Time::DAY]),
+            },
+            _ => d.any(&[Change::Undo { correction }, Change::Restore { correction }].each_ref()).clone(),
+        }
+    },
+    Correction |d| Correction {
+        time: d.time(),
+        id: d.key(),
+        author: d.name(),
+        reason: d.name(),
+        change: d.throw(),
     },
     DeadLetter |d| DeadLetter {
         position: Position { source: d.any(&["", "a.mcap", "b\n\u{1f95b}"]).into(), offset: d.any(&[0, 1, i64::MAX as u64]) },

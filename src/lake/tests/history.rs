@@ -2,11 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use arrow::{
-    array::{AsArray, RecordBatch},
-    compute::filter_record_batch,
-};
-use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,26 +9,10 @@ use super::*;
 /// What the change feed of a table says that its versions after `after` did.
 fn feed<R: Row>(lake: &Lake, after: Option<u64>) -> BTreeMap<R, isize> {
     let mut changes: BTreeMap<R, isize> = BTreeMap::new();
-    let table = &lake.tables[R::TABLE.name];
-    let first = after.map_or(0, |version| version + 1);
-    let url = url::Url::from_directory_path(lake.dir.join(R::TABLE.name)).unwrap();
-    let feed = TableChanges::try_new(url, &lake.engine, first, Some(table.version())).unwrap();
-    let columns: Vec<&str> = R::TABLE.columns.iter().map(|column| column.name).collect();
-    // The default engine is no Arc in the lake; another one reads the same files.
-    let engine = Lake::open(&lake.dir).unwrap().engine;
-    for batch in feed.into_scan_builder().build().unwrap().execute(std::sync::Arc::new(engine)).unwrap() {
-        let batch: RecordBatch = batch.try_into_record_batch().unwrap();
-        let kinds = batch.column_by_name("_change_type").unwrap().as_string::<i32>();
-        for (kind, times) in [("insert", 1), ("delete", -1)] {
-            let mask = kinds.iter().map(|held| Some(held == Some(kind))).collect();
-            let rows = filter_record_batch(&batch, &mask).unwrap();
-            let arrays = columns.iter().map(|name| rows.column_by_name(name).unwrap().clone()).collect();
-            let rows = RecordBatch::try_new(R::TABLE.schema(), arrays).unwrap();
-            for row in R::read(&rows, &mut Names::default()).unwrap() {
-                *changes.entry(row).or_default() += times;
-            }
+    for change in lake.history::<R>(&mut Names::default()).unwrap() {
+        if after.is_none_or(|after| change.version > after) {
+            *changes.entry(change.row).or_default() += if change.inserted { 1 } else { -1 };
         }
-        assert!(kinds.iter().flatten().all(|kind| kind == "insert" || kind == "delete"));
     }
     changes.retain(|_, times| *times != 0);
     changes

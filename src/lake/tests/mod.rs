@@ -5,7 +5,7 @@ macro_rules! for_each_plain_row {
         $function::<DeclaredMovement>($($argument),*);
         $function::<Product>($($argument),*);
         $function::<Appliance>($($argument),*);
-        $function::<Review>($($argument),*);
+        $function::<Correction>($($argument),*);
         $function::<DeadLetter>($($argument),*);
         $function::<Visit>($($argument),*);
         $function::<Movement>($($argument),*);

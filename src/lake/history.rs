@@ -1,0 +1,84 @@
+//! How the rows of a table came and went: its change feed.
+
+use std::{collections::HashMap, fs, sync::Arc};
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::{Int64Type, TimestampMicrosecondType},
+};
+use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
+use larder_records::{Names, Time};
+use serde_json::Value;
+
+use super::{
+    error::{CellError, LakeError, io},
+    row::Row,
+    table::{APPLICATION, Engine, Table, url},
+};
+
+/// A row that came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange<R> {
+    /// The table's version that brought it.
+    pub version: u64,
+    /// The epoch that this version shows.
+    pub epoch: Option<u64>,
+    /// When it was committed, by the clock of the machine that did.
+    pub committed: Time,
+    /// Whether it came; else it went.
+    pub inserted: bool,
+    /// Which.
+    pub row: R,
+}
+
+impl Table {
+    /// What happened to the rows, the oldest first; within a version in no particular order.
+    pub(super) fn history<R: Row>(
+        &self,
+        engine: &Arc<Engine>,
+        names: &mut Names,
+    ) -> Result<Vec<RowChange<R>>, LakeError> {
+        let place = self.place();
+        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), 0, Some(self.version()))
+            .and_then(|feed| feed.into_scan_builder().build())
+            .and_then(|scan| scan.execute(engine.clone()))
+            .map_err(|error| place.delta(error))?;
+        let missing = |column| LakeError::column(self.spec.name, (column, CellError::Absent));
+        let mut epochs = HashMap::new();
+        let mut changes = Vec::new();
+        for batch in feed {
+            let batch: RecordBatch =
+                batch.and_then(|batch| batch.try_into_record_batch()).map_err(|error| place.delta(error))?;
+            let column = |name| batch.column_by_name(name).ok_or_else(|| missing(name));
+            let kinds = column("_change_type")?.as_string_opt::<i32>().ok_or_else(|| missing("_change_type"))?;
+            let versions = column("_commit_version")?.as_primitive_opt::<Int64Type>();
+            let versions = versions.ok_or_else(|| missing("_commit_version"))?;
+            let committed = column("_commit_timestamp")?.as_primitive_opt::<TimestampMicrosecondType>();
+            let committed = committed.ok_or_else(|| missing("_commit_timestamp"))?;
+            let arrays =
+                self.spec.columns.iter().map(|spec| column(spec.name).cloned()).collect::<Result<Vec<_>, _>>()?;
+            let rows = RecordBatch::try_new(self.spec.schema(), arrays).map_err(|error| place.arrow(error))?;
+            for (n, row) in R::read(&rows, names)?.into_iter().enumerate() {
+                let version = u64::try_from(versions.value(n)).unwrap_or_default();
+                let epoch = match epochs.entry(version) {
+                    std::collections::hash_map::Entry::Occupied(known) => *known.get(),
+                    std::collections::hash_map::Entry::Vacant(new) => *new.insert(self.epoch_of(version)?),
+                };
+                let inserted = kinds.value(n) != "delete";
+                changes.push(RowChange { version, epoch, committed: Time(committed.value(n)), inserted, row });
+            }
+        }
+        changes.sort_by_key(|change| (change.version, change.inserted));
+        Ok(changes)
+    }
+
+    /// The epoch that the commit of `version` carries.
+    fn epoch_of(&self, version: u64) -> Result<Option<u64>, LakeError> {
+        let path = self.root.join("_delta_log").join(format!("{version:020}.json"));
+        let text = fs::read_to_string(&path).map_err(io(&path))?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|action| {
+            let transaction = action.get("txn").filter(|txn| txn["appId"] == APPLICATION)?;
+            transaction.get("version")?.as_u64()
+        }))
+    }
+}
