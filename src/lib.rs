@@ -10,6 +10,7 @@ pub mod cubins;
 pub mod drawing;
 pub mod engine;
 pub mod eval;
+pub mod evidence;
 pub mod eyes;
 pub mod feeds;
 pub mod gallery;

@@ -28,6 +28,8 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 /// sees the opposite is left out, for something else came or went in front of it.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use larder_operators::{movements::between, occlusion::{Bridged, Item, Look}};
 /// use larder_records::{ApplianceId, BoundingBox, Digest, FrameKey, ProductId, SensorId, Time, views::MovementKind};
 ///
@@ -36,13 +38,13 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 ///     depth_mm: None, score: 900_000, package_mg: 1_000_000,
 /// };
 /// let look = |at: i64, items: &[Item], delta| Bridged {
-///     look: Look {
+///     look: Arc::new(Look {
 ///         opened: Time(at), items: items.to_vec(), width: 100, height: 100, depth: None, after: vec![],
 ///         next_before: vec![],
 ///         frame: FrameKey {
 ///             appliance: ApplianceId::of("fridge"), sensor: SensorId::of("camera"), time: Time(at), hash: Digest(0),
 ///         },
-///     },
+///     }),
 ///     previous: None,
 ///     weight_delta_mg: delta,
 /// };
@@ -224,6 +226,8 @@ pub fn counted(appliance: ApplianceId, product: ProductId, time: Time, more: i64
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use larder_records::{BoundingBox, Digest, FrameKey, Grid, SensorId};
 
     use super::*;
@@ -236,10 +240,10 @@ mod tests {
             time: Time(opened),
             hash: Digest(0),
         };
-        let depth = Some(Grid { columns: 2, rows: 1, cells: cells.to_vec() });
+        let depth = Some(Arc::new(Grid { columns: 2, rows: 1, cells: cells.to_vec() }));
         let (items, opened) = (items.to_vec(), Time(opened));
         let look = Look { opened, frame, width: 100, height: 50, items, depth, after: vec![], next_before: vec![] };
-        Bridged { look, previous: None, weight_delta_mg: None }
+        Bridged { look: Arc::new(look), previous: None, weight_delta_mg: None }
     }
 
     #[test]

@@ -26,14 +26,14 @@ enum Step<V> {
     Range(V, V),
 }
 
-/// Widths of the groups of each level, as powers of two of a microsecond: 4.6 minutes, 4.9 hours, 13 days.
-/// The level above holds everything.
-const LEVELS: [u32; 3] = [38, 44, 50];
+/// Widths of the groups of each level, as powers of two of a microsecond: 4.6 minutes, 39 hours. The level above holds everything:
+/// some 220 groups a year, whose ends alone it looks at. Each level more is another copy of rows that are far apart.
+const LEVELS: [u32; 2] = [38, 47];
 
 /// Links the rows of each key in their order, which must begin with `instant`.
 ///
 /// Rows are grouped by short spans of time, the groups by longer ones, up to a single group: each link is found in exactly
-/// one of them, so a row that comes, late or not, or goes has four small groups looked at, however long the history is.
+/// one of them, so a row that comes, late or not, or goes has three small groups looked at, however long the history is.
 ///
 /// ```
 /// use differential_dataflow::input::Input;

@@ -21,6 +21,8 @@
 //! Of all pairs the one that gives look 0 the most items holds. A kept item has the box and score that its left look gave it.
 //! Looks to come settle the matter for good.
 
+use std::sync::Arc;
+
 use larder_records::{BoundingBox, FrameKey, Grid, PPM, Ppm, ProductId, Time};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +60,7 @@ pub struct Look {
     /// What it shows; sorted.
     pub items: Vec<Item>,
     /// How far away things are, in millimetres, where a depth camera of the same view looked too.
-    pub depth: Option<Grid>,
+    pub depth: Option<Arc<Grid>>,
     /// The scales after the visit.
     pub after: Level,
     /// The scales before the next visit, whether or not that has a picture.
@@ -68,8 +70,8 @@ pub struct Look {
 /// A look with what it hides, and its place among the others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Bridged {
-    /// The look; hidden items are among its items.
-    pub look: Look,
+    /// The look; hidden items are among its items. It is the very one that was bridged where it hides none.
+    pub look: Arc<Look>,
     /// The opening of the look before, where there is one.
     pub previous: Option<Time>,
     /// Change of the load since the look before, where known.
@@ -81,6 +83,8 @@ pub struct Bridged {
 /// None where there is no middle.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use larder_operators::occlusion::{Item, Look, bridge};
 /// use larder_records::{ApplianceId, BoundingBox, Digest, FrameKey, ProductId, SensorId, Time};
 ///
@@ -88,23 +92,22 @@ pub struct Bridged {
 ///     product: Some(ProductId::of("milk")), bounds: BoundingBox { left: 0, top: 0, right: 9, bottom: 9 },
 ///     depth_mm: None, score: 900_000, package_mg: 0,
 /// };
-/// let look = |at: i64, items: &[Item]| Look {
+/// let look = |at: i64, items: &[Item]| Arc::new(Look {
 ///     opened: Time(at), items: items.to_vec(), width: 100, height: 100, depth: None, after: vec![],
 ///     next_before: vec![],
 ///     frame: FrameKey {
 ///         appliance: ApplianceId::of("fridge"), sensor: SensorId::of("camera"), time: Time(at), hash: Digest(0),
 ///     },
-/// };
+/// });
 /// let (before, hidden, after) = (look(1, &[milk.clone()]), look(2, &[]), look(3, &[milk.clone()]));
 /// let bridged = bridge([None, Some(&before), Some(&hidden), Some(&after), None]).unwrap();
 /// assert_eq!(bridged.look.items, [milk.clone()]);
 /// // not seen again, and nothing that could hide it: it is out
 /// assert_eq!(bridge([None, Some(&before), Some(&hidden), None, None]).unwrap().look.items, []);
 /// ```
-pub fn bridge(looks: [Option<&Look>; 5]) -> Option<Bridged> {
-    let window = Window(looks);
-    let middle = window.at(0)?;
-    let mut bridged = middle.clone();
+pub fn bridge(looks: [Option<&Arc<Look>>; 5]) -> Option<Bridged> {
+    let window = Window(looks.map(|look| look.map(Arc::as_ref)));
+    let middle = looks[2]?;
     let mut products: Vec<ProductId> = [-2, -1]
         .into_iter()
         .filter_map(|n| window.at(n))
@@ -112,12 +115,17 @@ pub fn bridge(looks: [Option<&Look>; 5]) -> Option<Bridged> {
         .collect();
     products.sort_unstable();
     products.dedup();
-    for product in products {
-        bridged.items.extend(window.filled(product));
-    }
-    bridged.items.sort();
+    let hidden: Vec<Item> = products.into_iter().flat_map(|product| window.filled(product)).collect();
+    let look = if hidden.is_empty() {
+        middle.clone()
+    } else {
+        let mut items = hidden;
+        items.extend_from_slice(&middle.items);
+        items.sort();
+        Arc::new(Look { items, ..Look::clone(middle) })
+    };
     let previous = window.at(-1).map(|look| look.opened);
-    Some(Bridged { previous, weight_delta_mg: window.change(-1, 0), look: bridged })
+    Some(Bridged { previous, weight_delta_mg: window.change(-1, 0), look })
 }
 
 /// Up to five looks; `at(0)` is the one in question.

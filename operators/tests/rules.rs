@@ -48,7 +48,7 @@ fn look(at: i64) -> impl Strategy<Value = Look> {
             width: 100,
             height: 50,
             items,
-            depth: cells.map(|cells| Grid { columns: 10, rows: 1, cells }),
+            depth: cells.map(|cells| Grid { columns: 10, rows: 1, cells }.into()),
             after: level(after),
             next_before: level(next),
         }
@@ -244,7 +244,7 @@ proptest! {
     fn what_moved_between_two_looks_is_what_has_no_partner_and_as_sure_as_its_evidence(
         old in option::weighted(0.9, look(1)), new in look(2), change in option::of((-6_i64..7).prop_map(|n| n * 250)),
     ) {
-        let bridged = |look: Look| Bridged { look, previous: None, weight_delta_mg: change };
+        let bridged = |look: Look| Bridged { look: look.into(), previous: None, weight_delta_mg: change };
         let found = between(old.clone().map(bridged).as_ref(), &bridged(new.clone()));
         let mut expected = expected(old.as_ref(), &new, change);
         expected.sort_by_key(|(product, kind, ..)| (*product, *kind));
@@ -263,7 +263,8 @@ proptest! {
         let mut five = [Some(looks.0), Some(looks.1), Some(looks.2), Some(looks.3), Some(looks.4)];
         five[..there.0].fill(None);
         five[5 - there.1..].fill(None);
-        let bridged = bridge(std::array::from_fn(|n| five[n].as_ref())).unwrap();
+        let shared = five.clone().map(|look| look.map(std::sync::Arc::new));
+        let bridged = bridge(shared.each_ref().map(Option::as_ref)).unwrap();
         for product in ["milk", "eggs"] {
             prop_assert_eq!(of(&bridged.look, product).len(), held(&five, product), "{}", product);
         }

@@ -2,12 +2,12 @@
 
 use larder_operators::{Rows, latest};
 use larder_records::{
-    Amendment, BoundingBox, DeclaredMovement, MovementKey, Name, PPM, Product, ProductId, Time,
+    Amendment, BoundingBox, DeclaredMovement, FrameResult, MovementKey, Name, PPM, Ppm, Product, ProductId, Time,
     views::{Movement, ReviewItem},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::looks::{Seen, Shown};
+use crate::looks::{Contents, Seen, Shown};
 
 /// What a product is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -140,6 +140,39 @@ pub(crate) fn amend<'a>(seen: &mut Vec<Seen>, told: impl IntoIterator<Item = &'a
             Amendment::Add { bounds, product } => seen.push(Seen::said_to_be(u16::MAX, *bounds, *product)),
         }
     }
+}
+
+/// An object of a picture, as it is taken in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Where.
+    pub bounds: BoundingBox,
+    /// What it is taken for, before merges of products; none where for nothing known.
+    pub product: Option<ProductId>,
+    /// How sure that is.
+    pub score: Ppm,
+    /// Whether people say so.
+    pub said: bool,
+}
+
+/// What a visible frame shows, by what vision saw, what was told of it (in whatever order), and the appliance's threshold.
+pub fn objects(frame: FrameResult, mut told: Vec<Told>, min_score: Ppm) -> Vec<Object> {
+    let Some(Contents::Objects(objects)) = Contents::of(frame) else { return Vec::new() };
+    let mut seen = objects.seen.clone();
+    told.sort();
+    amend(&mut seen, told.iter().map(|told| &told.amendment));
+    let shown = seen.iter().filter(|seen| seen.said != Some(Shown::Nothing));
+    shown
+        .map(|seen| {
+            let chosen = seen.chosen(min_score);
+            Object {
+                bounds: seen.bounds,
+                product: chosen.map(|(product, _)| product),
+                score: chosen.map_or(0, |(_, score)| score),
+                said: seen.said.is_some(),
+            }
+        })
+        .collect()
 }
 
 /// Of the boxes that share at least half of their union with `bounds`, that which shares most; of equals the first.

@@ -1,6 +1,6 @@
 //! From frames to looks: what each picture that a visit left behind shows, product by product.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::Arc};
 
 use differential_dataflow::operators::ThresholdTotal;
 use larder_operators::{
@@ -74,6 +74,12 @@ impl Seen {
 pub(crate) struct Picture {
     pub(crate) frame: FrameKey,
     pub(crate) opened: Time,
+    pub(crate) objects: Arc<Objects>,
+}
+
+/// What a visible frame shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct Objects {
     width: u16,
     height: u16,
     pub(crate) seen: Vec<Seen>,
@@ -81,11 +87,11 @@ pub(crate) struct Picture {
 
 /// What a frame shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Contents {
+pub(crate) enum Contents {
     /// A visible frame.
-    Objects { width: u16, height: u16, seen: Vec<Seen> },
+    Objects(Arc<Objects>),
     /// A depth frame.
-    Depth(Grid),
+    Depth(Arc<Grid>),
 }
 
 impl Contents {
@@ -99,7 +105,7 @@ impl Contents {
     }
 
     /// What vision found; none where the frame says nothing of objects or depth.
-    fn of(result: FrameResult) -> Option<Self> {
+    pub(crate) fn of(result: FrameResult) -> Option<Self> {
         match result.modality {
             Modality::Visible => {
                 let seen = result.sightings.into_iter().zip(0..).map(|(sighting, index)| {
@@ -114,9 +120,10 @@ impl Contents {
                         said: None,
                     }
                 });
-                Some(Self::Objects { width: result.width, height: result.height, seen: seen.collect() })
+                let (width, height) = (result.width, result.height);
+                Some(Self::Objects(Arc::new(Objects { width, height, seen: seen.collect() })))
             }
-            Modality::Depth => result.grid.map(Self::Depth),
+            Modality::Depth => result.grid.map(|grid| Self::Depth(Arc::new(grid))),
             _ => None,
         }
     }
@@ -140,7 +147,7 @@ pub(crate) fn pictures<'scope>(
     frames: Rows<'scope, FrameResult>,
     times: Rows<'scope, (FrameKey, Time, bool)>,
     amendments: Rows<'scope, (FrameKey, Told)>,
-) -> (Rows<'scope, Picture>, Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>) {
+) -> (Rows<'scope, Picture>, Rows<'scope, ((ApplianceId, Time), (SensorId, Arc<Grid>))>) {
     let frames = frames.flat_map(|frame| {
         let (key, fingerprint) = (frame.key, frame.fingerprint);
         Some((key, Evidence::Result(fingerprint, Contents::of(frame)?)))
@@ -163,18 +170,18 @@ pub(crate) fn pictures<'scope>(
             }
             let (Some(look), Some(result)) = (look, result) else { return };
             let mut result = result.clone();
-            if let Contents::Objects { seen, .. } = &mut result {
-                amend(seen, told);
+            if let (Contents::Objects(objects), false) = (&mut result, told.is_empty()) {
+                amend(&mut Arc::make_mut(objects).seen, told);
             }
             shown.push(((look, result), 1));
         });
     let pictures = shown.clone().flat_map(|(frame, (opened, contents))| match contents {
-        Contents::Objects { width, height, seen } => Some(Picture { frame, opened, width, height, seen }),
+        Contents::Objects(objects) => Some(Picture { frame, opened, objects }),
         Contents::Depth(_) => None,
     });
     let depths = shown.flat_map(|(frame, (opened, contents))| match contents {
         Contents::Depth(grid) => Some(((frame.appliance, opened), (frame.sensor, grid))),
-        Contents::Objects { .. } => None,
+        Contents::Objects(_) => None,
     });
     (pictures, depths)
 }
@@ -200,7 +207,7 @@ enum Part {
     Taken(ProductId, StandIn),
     After(Level),
     NextBefore(Level),
-    Depth(SensorId, Grid),
+    Depth(SensorId, Arc<Grid>),
     Picture(Picture),
 }
 
@@ -208,12 +215,12 @@ enum Part {
 /// and depth looked up. Of several depth cameras that of the least id holds: they are taken to have the view of the visible cameras.
 pub(crate) fn looks<'scope>(
     pictures: Rows<'scope, Picture>,
-    depths: Rows<'scope, ((ApplianceId, Time), (SensorId, Grid))>,
+    depths: Rows<'scope, ((ApplianceId, Time), (SensorId, Arc<Grid>))>,
     windows: Rows<'scope, Window>,
     levels: Rows<'scope, ((ApplianceId, Time), Levels)>,
     taken_for: Rows<'scope, (ProductId, StandIn)>,
     appliances: Rows<'scope, (ApplianceId, Appliance)>,
-) -> Rows<'scope, (LookKey, Look)> {
+) -> Rows<'scope, (LookKey, Arc<Look>)> {
     let key = |picture: &Picture| (picture.frame.appliance, picture.frame.sensor, picture.opened);
 
     let senders = pictures.clone().map(|picture| picture.frame.appliance);
@@ -229,7 +236,8 @@ pub(crate) fn looks<'scope>(
         .clone()
         .flat_map(move |picture| {
             let key = key(&picture);
-            picture.seen.into_iter().filter_map(move |seen| Some((seen.likely()?, key)))
+            let likely = move |seen: &Seen| Some((seen.likely()?, key));
+            picture.objects.seen.iter().filter_map(likely).collect::<Vec<_>>()
         })
         .distinct_total()
         .join_map(taken_for, |product, key, stand_in| (*key, Part::Taken(*product, *stand_in)));
@@ -264,11 +272,13 @@ pub(crate) fn looks<'scope>(
                     Part::Depth(_, grid) => depth = depth.or(Some(grid)),
                     Part::Picture(picture) => {
                         let Some(min_score) = min_score else { return };
-                        let items = items(picture, min_score, &taken, depth);
+                        let items = items(picture, min_score, &taken, depth.map(Arc::as_ref));
                         let depth = depth.cloned();
                         let (after, next_before) = (std::mem::take(&mut after), std::mem::take(&mut next_before));
-                        let Picture { frame, opened, width, height, .. } = *picture;
-                        look.push((Look { opened, frame, width, height, items, depth, after, next_before }, 1));
+                        let (frame, opened) = (picture.frame, picture.opened);
+                        let Objects { width, height, .. } = *picture.objects;
+                        let shown = Look { opened, frame, width, height, items, depth, after, next_before };
+                        look.push((Arc::new(shown), 1));
                     }
                 }
             }
@@ -277,8 +287,9 @@ pub(crate) fn looks<'scope>(
 
 /// What a picture shows; what people reject is left out. `taken` is sorted by product.
 fn items(picture: &Picture, min_score: Ppm, taken: &[(ProductId, StandIn)], depth: Option<&Grid>) -> Vec<Item> {
-    let depth_at = |bounds| depth.and_then(|grid| grid.at(bounds, picture.width, picture.height));
-    let shown = picture.seen.iter().filter(|seen| seen.said != Some(Shown::Nothing));
+    let Objects { width, height, seen } = &*picture.objects;
+    let depth_at = |bounds| depth.and_then(|grid| grid.at(bounds, *width, *height));
+    let shown = seen.iter().filter(|seen| seen.said != Some(Shown::Nothing));
     let mut items: Vec<Item> = shown
         .map(|seen| {
             let chosen = seen.chosen(min_score).and_then(|(product, score)| {
@@ -301,7 +312,7 @@ fn items(picture: &Picture, min_score: Ppm, taken: &[(ProductId, StandIn)], dept
 }
 
 /// Each look with what it hides, by the two looks on either side of it.
-pub(crate) fn bridged(looks: Rows<'_, (LookKey, Look)>) -> Rows<'_, (LookKey, Bridged)> {
+pub(crate) fn bridged(looks: Rows<'_, (LookKey, Arc<Look>)>) -> Rows<'_, (LookKey, Bridged)> {
     let openings = looks.clone().map(|((appliance, sensor, opened), _)| ((appliance, sensor), opened));
     let steps = neighbours(openings, |opened| *opened)
         .flat_map(|((appliance, sensor), link)| Some(((appliance, sensor, link.before?), link.after?)));

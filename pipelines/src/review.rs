@@ -27,8 +27,8 @@ pub(crate) fn queue<'scope>(
     let sightings = pictures
         .flat_map(|picture| {
             let frame = picture.frame;
-            let open = picture.seen.into_iter().filter(|seen| seen.said.is_none() && seen.best.is_some());
-            open.map(move |seen| (frame.appliance, (frame, seen)))
+            let open = picture.objects.seen.iter().filter(|seen| seen.said.is_none() && seen.best.is_some());
+            open.map(|seen| (frame.appliance, (frame, seen.clone()))).collect::<Vec<_>>()
         })
         .join_core(thresholds.clone(), |&appliance, (frame, seen), &(min_score, review_below)| {
             let best = seen.best?;

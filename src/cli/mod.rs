@@ -5,6 +5,7 @@ mod correct;
 mod demo;
 mod doctor;
 mod eval;
+mod explain;
 mod features;
 mod import;
 mod lake;
@@ -53,6 +54,8 @@ enum Command {
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
     Correct(correct::Correct),
+    Explain(explain::Explain),
+    History(explain::History),
     #[command(subcommand)]
     Lake(lake::Lake),
     Query(query::Query),
@@ -86,6 +89,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Correct(correct) => correct.run(&output),
+        Command::Explain(explain) => explain.run(&output),
+        Command::History(history) => history.run(&output),
         Command::Lake(lake) => lake.run(&output),
         Command::Query(query) => return query.run(&output),
         Command::Eval(eval) => eval.run(&output),

@@ -105,6 +105,24 @@ pub enum LakeError {
         /// What the Delta library said.
         source: Box<delta_kernel::KernelError>,
     },
+    /// A table that has no change feed.
+    #[error("{table:?} keeps no history; these do: {}", .tables.join(", "))]
+    NoHistory {
+        /// What was asked for.
+        table: String,
+        /// The tables that do.
+        tables: Vec<&'static str>,
+    },
+    /// A column that the table does not have.
+    #[error("{table} has no column {column:?}, but: {}", .columns.join(", "))]
+    NoColumn {
+        /// Which table.
+        table: &'static str,
+        /// What was asked for.
+        column: String,
+        /// The columns that it has.
+        columns: Vec<&'static str>,
+    },
     /// The Delta library cannot be started.
     #[error("starting the Delta engine: {0}")]
     Start(Box<delta_kernel::KernelError>),

@@ -1,10 +1,15 @@
 //! How the rows of a table came and went: its change feed.
 
-use std::{collections::HashMap, fs, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs,
+    sync::Arc,
+};
 
 use arrow::{
     array::{AsArray, RecordBatch},
     datatypes::{Int64Type, TimestampMicrosecondType},
+    util::display::{ArrayFormatter, FormatOptions},
 };
 use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use larder_records::{Names, Time};
@@ -31,13 +36,89 @@ pub struct RowChange<R> {
     pub row: R,
 }
 
+/// A row that came or went, in words.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ToldChange {
+    /// The table's version that brought it.
+    pub version: u64,
+    /// The epoch that this version shows.
+    pub epoch: Option<u64>,
+    /// When it was committed, by the clock of the machine that did.
+    pub committed: jiff::Timestamp,
+    /// Whether it came; else it went.
+    pub inserted: bool,
+    /// Its columns in order, as text; columns that hold nothing are left out.
+    pub row: Vec<(String, String)>,
+}
+
+/// Rows of a change feed; of each its version, epoch and time, and whether it came.
+struct Feed {
+    rows: RecordBatch,
+    changes: Vec<(u64, Option<u64>, Time, bool)>,
+}
+
 impl Table {
+    /// What happened to the rows in which each of `key`'s columns reads so, the oldest first.
+    pub(super) fn told_history(
+        &self,
+        engine: &Arc<Engine>,
+        key: &[(String, String)],
+    ) -> Result<Vec<ToldChange>, LakeError> {
+        if let Some((column, _)) = key.iter().find(|(column, _)| self.spec.columns.iter().all(|c| c.name != column)) {
+            let columns = self.spec.columns.iter().map(|column| column.name).collect();
+            return Err(LakeError::NoColumn { table: self.spec.name, column: column.clone(), columns });
+        }
+        let mut told = Vec::new();
+        for Feed { rows, changes } in self.feed(engine)? {
+            let place = self.place();
+            let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
+            let columns = rows
+                .columns()
+                .iter()
+                .map(|column| ArrayFormatter::try_new(column, &options))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| place.arrow(error))?;
+            let cells = |row: usize| {
+                self.spec
+                    .columns
+                    .iter()
+                    .map(|spec| spec.name)
+                    .zip(&columns)
+                    .map(move |(name, column)| (name, column.value(row).to_string()))
+            };
+            for (n, (version, epoch, committed, inserted)) in changes.into_iter().enumerate() {
+                let row: Vec<(String, String)> =
+                    cells(n).filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_owned(), text)).collect();
+                if key.iter().all(|wanted| row.contains(wanted)) {
+                    let committed =
+                        jiff::Timestamp::from_microsecond(committed.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+                    told.push(ToldChange { version, epoch, committed, inserted, row });
+                }
+            }
+        }
+        told.sort_by_key(|change| (change.version, change.inserted));
+        Ok(told)
+    }
+
     /// What happened to the rows, the oldest first; within a version in no particular order.
     pub(super) fn history<R: Row>(
         &self,
         engine: &Arc<Engine>,
         names: &mut Names,
     ) -> Result<Vec<RowChange<R>>, LakeError> {
+        let mut changes = Vec::new();
+        for feed in self.feed(engine)? {
+            let rows = R::read(&feed.rows, names)?;
+            changes.extend(rows.into_iter().zip(feed.changes).map(|(row, (version, epoch, committed, inserted))| {
+                RowChange { version, epoch, committed, inserted, row }
+            }));
+        }
+        changes.sort_by_key(|change| (change.version, change.inserted));
+        Ok(changes)
+    }
+
+    /// The change feed, in batches.
+    fn feed(&self, engine: &Arc<Engine>) -> Result<Vec<Feed>, LakeError> {
         let place = self.place();
         let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), 0, Some(self.version()))
             .and_then(|feed| feed.into_scan_builder().build())
@@ -45,7 +126,7 @@ impl Table {
             .map_err(|error| place.delta(error))?;
         let missing = |column| LakeError::column(self.spec.name, (column, CellError::Absent));
         let mut epochs = HashMap::new();
-        let mut changes = Vec::new();
+        let mut batches = Vec::new();
         for batch in feed {
             let batch: RecordBatch =
                 batch.and_then(|batch| batch.try_into_record_batch()).map_err(|error| place.delta(error))?;
@@ -58,18 +139,18 @@ impl Table {
             let arrays =
                 self.spec.columns.iter().map(|spec| column(spec.name).cloned()).collect::<Result<Vec<_>, _>>()?;
             let rows = RecordBatch::try_new(self.spec.schema(), arrays).map_err(|error| place.arrow(error))?;
-            for (n, row) in R::read(&rows, names)?.into_iter().enumerate() {
+            let mut changes = Vec::with_capacity(rows.num_rows());
+            for n in 0..rows.num_rows() {
                 let version = u64::try_from(versions.value(n)).unwrap_or_default();
                 let epoch = match epochs.entry(version) {
-                    std::collections::hash_map::Entry::Occupied(known) => *known.get(),
-                    std::collections::hash_map::Entry::Vacant(new) => *new.insert(self.epoch_of(version)?),
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(new) => *new.insert(self.epoch_of(version)?),
                 };
-                let inserted = kinds.value(n) != "delete";
-                changes.push(RowChange { version, epoch, committed: Time(committed.value(n)), inserted, row });
+                changes.push((version, epoch, Time(committed.value(n)), kinds.value(n) != "delete"));
             }
+            batches.push(Feed { rows, changes });
         }
-        changes.sort_by_key(|change| (change.version, change.inserted));
-        Ok(changes)
+        Ok(batches)
     }
 
     /// The epoch that the commit of `version` carries.

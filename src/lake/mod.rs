@@ -29,7 +29,7 @@ use larder_records::{Digest, FrameResult, Names};
 
 pub use self::{
     error::{CellError, LakeError},
-    history::RowChange,
+    history::{RowChange, ToldChange},
     row::Row,
     spec::{ColumnSpec, Kind, TableSpec},
 };
@@ -185,6 +185,20 @@ impl Lake {
     pub fn history<R: Row>(&self, names: &mut Names) -> Result<Vec<RowChange<R>>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
         table.history(&self.engine, names)
+    }
+
+    /// What happened to the rows of the table `name` in which each of `key`'s columns reads so, the oldest first.
+    ///
+    /// # Errors
+    /// [`LakeError::NoHistory`] where there is no such table, or it keeps no change feed; [`LakeError::NoColumn`];
+    /// [`LakeError`] where the feed cannot be read.
+    pub fn told_history(&self, name: &str, key: &[(String, String)]) -> Result<Vec<ToldChange>, LakeError> {
+        let keeps = |table: &&Table| table.spec.feed;
+        let Some(table) = self.tables.get(name).filter(keeps) else {
+            let tables = self.tables.values().filter(keeps).map(|table| table.spec.name).collect();
+            return Err(LakeError::NoHistory { table: name.to_owned(), tables });
+        };
+        table.told_history(&self.engine, key)
     }
 
     /// The epoch of the newest commit to a table.

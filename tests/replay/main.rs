@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken;
+mod corrections;
 mod law;
 mod oracles;
 #[path = "../python/mod.rs"]

@@ -200,6 +200,26 @@ impl Intake {
         }
     }
 
+    /// A product's record with all that is said of it.
+    pub fn product_now(&self, id: ProductId) -> Option<Product> {
+        self.products.effective(id)
+    }
+
+    /// An appliance's record with all that is said of it.
+    pub fn appliance_now(&self, id: ApplianceId) -> Option<Appliance> {
+        self.appliances.effective(id)
+    }
+
+    /// The product that a product is in truth; none where it is none.
+    pub fn in_truth(&self, product: ProductId) -> Option<ProductId> {
+        self.stand_ins.resolve(product)
+    }
+
+    /// Whether the correction of that id holds.
+    pub fn holds(&self, correction: Name) -> bool {
+        self.standing.get(correction).is_some()
+    }
+
     fn knows_appliance(&self, id: ApplianceId) -> bool {
         self.appliances.get(id).is_some() || self.sensors.knows_appliance(id)
     }

@@ -3,7 +3,10 @@
 //! The rules of two looks and of five are shared with the dataflow (`between`, `bridge`: pure functions with tests of their
 //! own); everything else is written here again, and differently.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 use larder_operators::{
@@ -220,7 +223,7 @@ impl World {
                     width: frame.width,
                     height: frame.height,
                     items,
-                    depth,
+                    depth: depth.map(Arc::new),
                     after,
                     next_before,
                 };
@@ -253,7 +256,8 @@ impl World {
     fn movements(&self, looks: &[Vec<(Look, &FrameResult)>]) -> Vec<Movement> {
         let mut movements: Vec<Movement> = self.declared.values().filter_map(declared).collect();
         for looks in looks {
-            let at = |n: usize, off: isize| n.checked_add_signed(off).and_then(|n| looks.get(n)).map(|(look, _)| look);
+            let looks: Vec<Arc<Look>> = looks.iter().map(|(look, _)| Arc::new(look.clone())).collect();
+            let at = |n: usize, off: isize| n.checked_add_signed(off).and_then(|n| looks.get(n));
             let bridged: Vec<_> =
                 (0..looks.len()).map(|n| bridge([-2, -1, 0, 1, 2].map(|off| at(n, off))).unwrap()).collect();
             for (n, look) in bridged.iter().enumerate() {
