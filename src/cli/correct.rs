@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use larder::{
     corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenKind, WrittenMovement, WrittenPart},
-    engine::Engine,
+    engine::{Engine, ViewChanges},
     lake::Lake,
 };
 use larder_pipelines::Refusal;
@@ -290,10 +290,16 @@ struct Answer {
 
 /// The rows of a view that came and went.
 #[derive(Debug, Serialize)]
-struct Changed {
-    view: &'static str,
-    inserted: u64,
-    deleted: u64,
+pub(super) struct Changed {
+    pub(super) view: &'static str,
+    pub(super) inserted: u64,
+    pub(super) deleted: u64,
+}
+
+/// The views of which rows came or went.
+pub(super) fn changed(changes: &ViewChanges) -> Vec<Changed> {
+    let by_view = changes.by_view().into_iter().filter(|(_, inserted, deleted)| inserted + deleted > 0);
+    by_view.map(|(view, inserted, deleted)| Changed { view, inserted, deleted }).collect()
 }
 
 /// What was corrected.
@@ -347,14 +353,8 @@ impl Correct {
             let kind = correction.map_or("unreadable", |correction| correction.change.kind());
             answers.push(Answer { id: written.id(), kind, refused });
         }
-        let changes = engine.changes()?;
+        let changed = changed(engine.changes()?);
         let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-        let changed = changes
-            .by_view()
-            .into_iter()
-            .filter(|(_, inserted, deleted)| inserted + deleted > 0)
-            .map(|(view, inserted, deleted)| Changed { view, inserted, deleted })
-            .collect();
         if !self.dry_run {
             engine.commit()?;
         }

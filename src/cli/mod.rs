@@ -12,6 +12,7 @@ mod lake;
 mod output;
 mod query;
 mod record;
+mod rederive;
 mod replay;
 mod scene;
 mod simulate;
@@ -54,6 +55,7 @@ enum Command {
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
     Correct(correct::Correct),
+    Rederive(rederive::Rederive),
     Explain(explain::Explain),
     History(explain::History),
     #[command(subcommand)]
@@ -89,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Correct(correct) => correct.run(&output),
+        Command::Rederive(rederive) => rederive.run(&output),
         Command::Explain(explain) => explain.run(&output),
         Command::History(history) => history.run(&output),
         Command::Lake(lake) => lake.run(&output),
