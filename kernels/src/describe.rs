@@ -262,12 +262,17 @@ pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) ->
     out
 }
 
+vectorised! {
+    fn dot(a: &[i8], b: &[i8]) -> i32 {
+        a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+    }
+}
+
 /// The cosine of the angle between two descriptors; 0 where they are of different kinds or opposed.
 pub fn similarity(a: &[i8], b: &[i8]) -> Ppm {
     if a.len() != b.len() {
         return 0;
     }
-    let dot = |a: &[i8], b: &[i8]| a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
     let norm = f64::from(dot(a, a)) * f64::from(dot(b, b));
     if norm == 0.0 {
         return 0;
