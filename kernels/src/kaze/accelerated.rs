@@ -200,7 +200,7 @@ impl Akaze {
             let [light, dx, dy] = &mut rest[0];
             match before.last() {
                 None => {
-                    unit_brightness(image, half);
+                    unit_brightness(threads, image, half);
                     smooth::<4>(threads, FIRST_SIGMA, half, light);
                     smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
                     contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, half);
@@ -219,11 +219,10 @@ impl Akaze {
             }
             slopes(threads, smoothed, level.reach, dx, dy);
             determinant(threads, dx, dy, level.reach, level.weight, hessian);
-            local_maxima(hessian, self.params.threshold, level.border, |x, y| {
-                if let Some([right, down]) = refine_2d(hessian, x, y) {
-                    let (response, x, y) = (hessian.row(y)[x], x as f32 + right, y as f32 + down);
-                    extrema.push(Extremum { level: index, x, y, shift: 0.0, response });
-                }
+            local_maxima(threads, hessian, self.params.threshold, level.border, extrema, |x, y| {
+                let [right, down] = refine_2d(hessian, x, y)?;
+                let response = hessian.row(y)[x];
+                Some(Extremum { level: index, x: x as f32 + right, y: y as f32 + down, shift: 0.0, response })
             });
         }
         let radius = |level: usize| self.levels[level].apart();

@@ -159,7 +159,7 @@ impl Kaze {
             scratch;
         extrema.clear();
         all_slopes.resize_with(self.levels.len(), Default::default);
-        unit_brightness(image, next);
+        unit_brightness(threads, image, next);
         smooth::<4>(threads, self.levels[0].sigma, next, light);
         smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
         let contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, next);
@@ -186,15 +186,12 @@ impl Kaze {
 
     fn find(&self, level: usize, planes: [&Plane<f32>; 3], extrema: &mut Vec<Extremum>) {
         let [lower, middle, upper] = planes;
-        local_maxima(middle, self.params.threshold, 1, |x, y| {
+        local_maxima(self.threads, middle, self.params.threshold, 1, extrema, |x, y| {
             let response = middle.row(y)[x];
-            if all_around(lower, x, y, |other| response > other)
-                && all_around(upper, x, y, |other| response >= other)
-                && let Some([right, down, shift]) = refine_3d(planes, x, y)
-            {
-                let (x, y) = (x as f32 + right, y as f32 + down);
-                extrema.push(Extremum { level, x, y, shift, response });
-            }
+            let greatest =
+                all_around(lower, x, y, |other| response > other) && all_around(upper, x, y, |other| response >= other);
+            let [right, down, shift] = greatest.then(|| refine_3d(planes, x, y))??;
+            Some(Extremum { level, x: x as f32 + right, y: y as f32 + down, shift, response })
         });
     }
 
