@@ -385,10 +385,12 @@ mod tests {
             let x = (i % 101) as f32;
             x * x / 200.0
         };
-        let slope = Plane::from_pixels(101, 20, (0..2020).map(value).collect()).unwrap();
-        let factor = contrast_factor(1, &slope, 0.7, &mut Plane::default());
-        // Scharr's operator is 32 times the slope.
-        assert!((factor / 32.0 - 0.7).abs() < 0.01, "{}", factor / 32.0);
+        let slope = Plane::from_pixels(101, 200, (0..20_200).map(value).collect()).unwrap();
+        for threads in [1, 2, 5] {
+            let factor = contrast_factor(threads, &slope, 0.7, &mut Plane::default());
+            // Scharr's operator is 32 times the slope.
+            assert!((factor / 32.0 - 0.7).abs() < 0.01, "{}", factor / 32.0);
+        }
         let flat = Plane::new(30, 30);
         assert_eq!(contrast_factor(1, &flat, 0.7, &mut Plane::default()), NO_CONTRAST);
         assert_eq!(contrast_factor(1, &Plane::new(1, 1), 0.7, &mut Plane::default()), NO_CONTRAST);
