@@ -277,7 +277,7 @@ fn race<D: Detector>(
         let pictures = if share == Share::Pictures { 2.0 } else { 1.0 };
         let ours = best.as_secs_f64() / pictures;
         let mut line = format!(
-            "{:6}{:28}{:20}{:8.2} ms a picture, {points} points",
+            "{:6}{:32}{:20}{:8.2} ms a picture, {points} points",
             D::NAME,
             photo.name,
             share.name(),

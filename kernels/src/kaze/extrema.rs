@@ -19,6 +19,19 @@ pub(super) struct Extremum {
     pub(super) response: f32,
 }
 
+impl Extremum {
+    /// The lower the stronger; equally strong ones by level, row and column. One number, so that none is compared in steps.
+    fn rank(&self) -> u128 {
+        let bits = self.response.to_bits();
+        // As whole numbers, floats are ordered if those below zero are turned round.
+        let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+        // Places are not below zero.
+        [!ascending, self.level as u32, self.y.to_bits(), self.x.to_bits()]
+            .iter()
+            .fold(0, |rank, &part| rank << 32 | u128::from(part))
+    }
+}
+
 /// Pixels looked at together.
 const BLOCK: usize = 16;
 
@@ -138,10 +151,7 @@ pub(super) fn suppress(
     radius: impl Fn(usize) -> f32,
     place: impl Fn(&Extremum) -> (f32, f32),
 ) {
-    extrema.sort_by(|a, b| {
-        let order = |e: &Extremum| (e.level, e.y.to_bits(), e.x.to_bits());
-        b.response.total_cmp(&a.response).then_with(|| order(a).cmp(&order(b)))
-    });
+    extrema.sort_unstable_by_key(Extremum::rank);
     // A square of cells for each level, as wide as its radius: what is near lies in nine of them.
     let mut kept: Vec<Cells> = (0..levels).map(|level| Cells::new(size, radius(level))).collect();
     extrema.retain(|extremum| {
@@ -159,34 +169,45 @@ pub(super) fn suppress(
 struct Cells {
     side: f32,
     columns: usize,
-    cells: Vec<Vec<(f32, f32)>>,
+    /// The last point of each cell, as its place among all; [`Cells::NONE`] where there is none.
+    last: Vec<u32>,
+    /// Each point with the one before it in its cell.
+    points: Vec<([f32; 2], u32)>,
 }
 
 impl Cells {
+    const NONE: u32 = u32::MAX;
+
     fn new((width, height): (usize, usize), side: f32) -> Self {
         let side = side.max(4.0);
         let columns = (width as f32 / side) as usize + 1;
-        Self { side, columns, cells: vec![Vec::new(); columns * ((height as f32 / side) as usize + 1)] }
+        let cells = columns * ((height as f32 / side) as usize + 1);
+        Self { side, columns, last: vec![Self::NONE; cells], points: Vec::new() }
     }
 
     fn cell(&self, x: f32, y: f32) -> (usize, usize) {
-        let rows = self.cells.len() / self.columns;
+        let rows = self.last.len() / self.columns;
         (((x / self.side) as usize).min(self.columns - 1), ((y / self.side) as usize).min(rows - 1))
     }
 
     fn insert(&mut self, x: f32, y: f32) {
         let (column, row) = self.cell(x, y);
-        self.cells[row * self.columns + column].push((x, y));
+        let here = self.points.len() as u32;
+        let before = std::mem::replace(&mut self.last[row * self.columns + column], here);
+        self.points.push(([x, y], before));
     }
 
     fn any_within(&self, x: f32, y: f32, radius: f32) -> bool {
         let (left, top) = self.cell(x - radius, y - radius);
         let (right, bottom) = self.cell(x + radius, y + radius);
+        let is_within = |[px, py]: [f32; 2]| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius;
         (top..=bottom).any(|row| {
-            self.cells[row * self.columns + left..=row * self.columns + right]
-                .iter()
-                .flatten()
-                .any(|&(px, py)| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius)
+            self.last[row * self.columns + left..=row * self.columns + right].iter().any(|&last| {
+                let mut of_cell = std::iter::successors(self.points.get(last as usize), |(_, before)| {
+                    self.points.get(*before as usize)
+                });
+                of_cell.any(|&(place, _)| is_within(place))
+            })
         })
     }
 }
