@@ -116,7 +116,7 @@ struct Machine {
 /// Floats of an array of the triad: 400 MB, more than a last cache holds of three.
 const TRIAD: usize = 100 << 20;
 /// Rounds of arithmetic.
-const ROUNDS: u32 = 50_000_000;
+const ROUNDS: u32 = 500_000_000;
 
 impl Machine {
     fn measured() -> Self {
