@@ -20,11 +20,12 @@ pub struct Recognition {
     /// How many of them are verified, best first.
     pub verified: usize,
     /// A feature of the picture is matched with the most alike of a product where the ratio of its distance to that of the next at
-    /// another place is below this (Lowe 2004, section 7.1).
+    /// another place is below this (Lowe 2004, section 7.1). A map is also sought among those that are below a stricter one.
     pub ratio: f64,
     /// How the map from the product's picture is searched.
     pub search: Search,
-    /// A product counts as seen where chance gives fewer such maps than ten to the power of this.
+    /// A product counts as seen where chance gives fewer such maps than ten to the power of this: 0 asks for one that is no chance. A picture
+    /// that is known to show a product is ranked better with 20 or so: what few matches say is then heard, too.
     pub log_chance: f64,
 }
 
@@ -114,6 +115,9 @@ impl ProductIndex<'_> {
     }
 }
 
+/// A second, stricter limit of the ratio, as a share of the first.
+const STRICTER: f64 = 0.94;
+
 struct Candidate<'a> {
     picture: &'a Described,
     image: Option<&'a ImageRgb8>,
@@ -129,7 +133,15 @@ impl Candidate<'_> {
         let features = self.segment.features(self.place);
         let points: Vec<Keypoint> = features.map(|feature| self.segment.keypoint(feature)).collect();
         let matches = self.likely(&points);
-        let found = verify(&matches, width, height, &self.how.search)?;
+        // Where a print repeats itself the right matches are near the limit; where it does not, a stricter one leaves out wrong ones.
+        let sure = matches.partition_point(|(share, _)| *share < self.limit(self.how.ratio * STRICTER));
+        let matches: Vec<Posed> = matches.into_iter().map(|(_, posed)| posed).collect();
+        let all = verify(&matches, width, height, &self.how.search);
+        let strict =
+            (sure < matches.len()).then(|| verify(&matches[..sure], width, height, &self.how.search)).flatten();
+        let mut found = all.into_iter().chain(strict).min_by(|a, b| a.log_chance.total_cmp(&b.log_chance))?;
+        // Chance was asked twice.
+        found.log_chance += std::f64::consts::LOG10_2;
         if found.log_chance > self.how.log_chance {
             return None;
         }
@@ -150,13 +162,18 @@ impl Candidate<'_> {
         })
     }
 
-    /// Features matched by the ratio of distances, the surest first.
-    fn likely(&self, points: &[Keypoint]) -> Vec<Posed> {
-        let ratio = match self.picture.kind {
+    /// A ratio of distances as a ratio of what is compared.
+    fn limit(&self, ratio: f64) -> f64 {
+        match self.picture.kind {
             // These distances are squared.
-            Kind::Float => self.how.ratio * self.how.ratio,
-            Kind::Binary => self.how.ratio,
-        };
+            Kind::Float => ratio * ratio,
+            Kind::Binary => ratio,
+        }
+    }
+
+    /// Features matched by the ratio of distances, the surest first.
+    fn likely(&self, points: &[Keypoint]) -> Vec<(f64, Posed)> {
+        let ratio = self.limit(self.how.ratio);
         let (codes, apart) = (self.segment.codes(self.place), self.how.search.tolerance);
         let mut scratch = Vec::new();
         let mut likely: Vec<(f64, Posed)> = Vec::new();
@@ -177,7 +194,7 @@ impl Candidate<'_> {
             }
         }
         likely.sort_by(|a, b| a.0.total_cmp(&b.0));
-        likely.into_iter().map(|(_, posed)| posed).collect()
+        likely
     }
 
     /// For each feature of the picture the most alike of those that the map takes there, turned and sized as it says; each of
