@@ -8,6 +8,7 @@ pub mod gallery;
 mod inventory;
 mod looks;
 mod market;
+pub mod recogniser;
 mod review;
 mod views;
 pub mod vision;
