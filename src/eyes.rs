@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use larder_kernels::simd::{self, InstructionSet};
 use larder_pipelines::vision::{
     ModelError, Models, References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError,
 };
@@ -89,6 +90,20 @@ impl Eyes {
     /// [`VisionError`] where the picture is damaged or too large.
     pub fn see(&self, frame: &Frame, scratch: &mut Scratch) -> Result<FrameResult, VisionError> {
         self.of(frame.appliance).see(frame, scratch)
+    }
+}
+
+/// What vision runs on: `CPU (AVX-512, 2 threads)`. A GPU is not used: vision looks at one frame at a time.
+pub fn backend() -> String {
+    format!("CPU ({}, {} threads)", vectors(simd::used()), rayon::current_num_threads())
+}
+
+/// The instruction set that loops over pixels are run on, in words.
+pub fn vectors(set: InstructionSet) -> &'static str {
+    match set {
+        InstructionSet::Avx512 => "AVX-512",
+        InstructionSet::Avx2 => "AVX2",
+        InstructionSet::Portable => "no wide vectors that are used",
     }
 }
 

@@ -5,10 +5,16 @@
 //! Real photos, resized to 640x480 and 1280x960. OpenCV finds as many points as its default threshold gives, on one thread; ours takes
 //! the threshold that gives as many, to one in a hundred. A ratio is OpenCV's best time by ours. Without OpenCV there are only our times,
 //! at our default threshold.
+//!
+//! Ours run on one thread, on two that share the rows of a picture, and on two that have a picture each. What two threads can be at best
+//! is measured first: arithmetic without memory, and a triad over arrays far larger than any cache, on one thread and on two. Beside
+//! each time stands how many times as long it is as memory would need at that rate, were every plane that a stage reads or writes moved
+//! there and back once: planes that stay in a cache between two stages are not, so that it may be less than one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
     env, fs,
+    hint::black_box,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -44,6 +50,8 @@ trait Detector: Send {
     fn new(threshold: Option<f32>, threads: usize) -> Self;
     /// How many points there are.
     fn run(&mut self, picture: &ImageGrey8) -> usize;
+    /// Planes of the picture's size that its stages read and write, each counted once a stage.
+    fn planes(&self) -> f64;
 }
 
 struct WithKaze(Kaze, KazeScratch, FloatFeatures);
@@ -59,6 +67,10 @@ impl Detector for WithKaze {
         self.0.detect_and_compute(picture, &mut self.1, &mut self.2);
         self.2.keypoints.len()
     }
+    fn planes(&self) -> f64 {
+        let KazeParams { n_octaves, n_octave_layers, .. } = self.0.params();
+        FIRST_PLANES + LEVEL_PLANES * (n_octaves * n_octave_layers) as f64
+    }
 }
 
 struct WithAkaze(Akaze, AkazeScratch, BinaryFeatures);
@@ -73,6 +85,81 @@ impl Detector for WithAkaze {
     fn run(&mut self, picture: &ImageGrey8) -> usize {
         self.0.detect_and_compute(picture, &mut self.1, &mut self.2);
         self.2.keypoints.len()
+    }
+    fn planes(&self) -> f64 {
+        let AkazeParams { n_octaves, n_octave_layers, .. } = *self.0.params();
+        // An octave has a quarter of the pixels of the one before, of which it is made and smoothed anew.
+        let octave =
+            |octave: usize| (HALVED_PLANES + LEVEL_PLANES * n_octave_layers as f64) / f64::from(1 << (2 * octave));
+        FIRST_PLANES + LEVEL_PLANES * (n_octave_layers - 1) as f64 + (1..n_octaves).map(octave).sum::<f64>()
+    }
+}
+
+/// Planes of 32-bit floats that the first level reads and writes: brightness (from bytes), two blurs, the contrast and its histogram, and
+/// what all levels do.
+const FIRST_PLANES: f64 = 1.25 + 2.0 + 2.0 + 3.0 + EVERY_PLANES;
+/// Those of any other level: conductivity (reads one, writes two), diffusion (reads three, writes one), the blur.
+const LEVEL_PLANES: f64 = 3.0 + 4.0 + 2.0 + EVERY_PLANES;
+/// Those of slopes (one, two), determinants (two, one) and the search for maxima (one).
+const EVERY_PLANES: f64 = 3.0 + 3.0 + 1.0;
+/// Those of an octave that is halved from the one before.
+const HALVED_PLANES: f64 = 4.0 + 1.0 + 2.0;
+
+/// What the machine gives one thread, and two.
+struct Machine {
+    /// Gigabytes a second between caches and memory.
+    memory: [f64; 2],
+    /// How much more arithmetic two threads do.
+    arithmetic: f64,
+}
+
+/// Floats of an array of the triad: 400 MB, more than a last cache holds of three.
+const TRIAD: usize = 100 << 20;
+/// Rounds of arithmetic.
+const ROUNDS: u32 = 500_000_000;
+
+impl Machine {
+    fn measured() -> Self {
+        let best = |work: &mut dyn FnMut()| {
+            let once = |_| {
+                let start = Instant::now();
+                work();
+                start.elapsed().as_secs_f64()
+            };
+            (0..5).map(once).fold(f64::MAX, f64::min)
+        };
+        let mut arrays = [1.0_f32, 2.0, 3.0].map(|value| vec![value; TRIAD]);
+        let triad = |threads: usize, [to, from, scaled]: &mut [Vec<f32>; 3]| {
+            let part = TRIAD / threads;
+            std::thread::scope(|scope| {
+                for ((to, from), scaled) in to.chunks_mut(part).zip(from.chunks(part)).zip(scaled.chunks(part)) {
+                    scope.spawn(move || {
+                        for ((to, from), scaled) in to.iter_mut().zip(from).zip(scaled) {
+                            *to = from + 0.5 * scaled;
+                        }
+                        black_box(to);
+                    });
+                }
+            });
+        };
+        let moved = (3 * TRIAD * size_of::<f32>()) as f64 / 1e9;
+        let memory = [1, 2].map(|threads| moved / best(&mut || triad(threads, &mut arrays)));
+        let arithmetic = |threads: usize| {
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    // Chains beside each other, so that threads of one core would be in each other's way.
+                    scope.spawn(move || {
+                        let mut values = black_box([thread as f32; 64]);
+                        for _ in 0..ROUNDS / 64 {
+                            values.iter_mut().for_each(|value| *value = *value * 0.999 + 1.0);
+                        }
+                        black_box(values);
+                    });
+                }
+            });
+        };
+        let [one, two] = [1, 2].map(|threads| best(&mut || arithmetic(threads)));
+        Self { memory, arithmetic: 2.0 * one / two }
     }
 }
 
@@ -128,21 +215,57 @@ fn photos(folder: &Path) -> Vec<Photo> {
     out
 }
 
-fn race<D: Detector>(c: &mut Criterion, photo: &Photo, theirs: Option<(usize, f64)>, lines: &mut Vec<String>) {
+/// How two threads are shared out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Share {
+    /// There is one.
+    Alone,
+    /// Over the rows of a picture.
+    Rows,
+    /// Over two pictures.
+    Pictures,
+}
+
+impl Share {
+    const ALL: [Self; 3] = [Self::Alone, Self::Rows, Self::Pictures];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Alone => "1 thread",
+            Self::Rows => "2 threads, rows",
+            Self::Pictures => "2 threads, pictures",
+        }
+    }
+}
+
+fn race<D: Detector>(
+    c: &mut Criterion,
+    photo: &Photo,
+    machine: &Machine,
+    theirs: Option<(usize, f64)>,
+    lines: &mut Vec<String>,
+) {
     let threshold = theirs.map(|(points, _)| threshold_for::<D>(&photo.pixels, points).0);
     let mut alone = None;
-    for threads in [1, 2] {
+    for share in Share::ALL {
+        let threads = if share == Share::Alone { 1 } else { 2 };
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let (mut detector, mut points, mut best) = (D::new(threshold, threads), 0, Duration::MAX);
+        let rows = if share == Share::Rows { 2 } else { 1 };
+        let [mut first, mut second] = std::array::from_fn(|_| D::new(threshold, rows));
+        let (mut points, mut best) = (0, Duration::MAX);
         let mut group = c.benchmark_group(D::NAME);
         group.sample_size(10);
-        group.bench_function(BenchmarkId::from_parameter(format!("{}, {threads} threads", photo.name)), |b| {
+        group.bench_function(BenchmarkId::from_parameter(format!("{}, {}", photo.name, share.name())), |b| {
             b.iter_custom(|runs| {
                 pool.install(|| {
                     (0..runs)
                         .map(|_| {
                             let start = Instant::now();
-                            points = detector.run(&photo.pixels);
+                            points = if share == Share::Pictures {
+                                rayon::join(|| first.run(&photo.pixels), || second.run(&photo.pixels)).0
+                            } else {
+                                first.run(&photo.pixels)
+                            };
                             let spent = start.elapsed();
                             best = best.min(spent);
                             spent
@@ -151,14 +274,24 @@ fn race<D: Detector>(c: &mut Criterion, photo: &Photo, theirs: Option<(usize, f6
                 })
             });
         });
-        let ours = best.as_secs_f64();
-        let mut line =
-            format!("{:6}{:32}{threads} threads: {:8.2} ms, {points} points", D::NAME, photo.name, ours * 1e3);
+        let pictures = if share == Share::Pictures { 2.0 } else { 1.0 };
+        let ours = best.as_secs_f64() / pictures;
+        let mut line = format!(
+            "{:6}{:32}{:20}{:8.2} ms a picture, {points} points",
+            D::NAME,
+            photo.name,
+            share.name(),
+            ours * 1e3
+        );
+        let moved = first.planes() * (photo.pixels.pixels().len() * size_of::<f32>()) as f64 / 1e9;
+        let limit = moved / machine.memory[threads - 1];
+        line += &format!("; {moved:4.2} GB, {:4.1} times what memory needs", ours / limit);
         if let Some((points, seconds)) = theirs {
             line += &format!("; OpenCV {:8.2} ms, {points} points: {:5.2} times", seconds * 1e3, seconds / ours);
         }
-        if let Some(alone) = alone.replace(ours) {
-            line += &format!("; {:4.2} times one thread", alone / ours);
+        match alone {
+            None => alone = Some(ours),
+            Some(alone) => line += &format!("; {:4.2} times one thread", alone / ours),
         }
         lines.push(line);
     }
@@ -171,14 +304,19 @@ fn bench(c: &mut Criterion) {
     let arguments = std::iter::once(PathBuf::from("1")).chain(photos.iter().map(|photo| photo.file.clone()));
     let theirs = opencv("time-features", arguments);
     fs::remove_dir_all(&folder).unwrap();
-    let mut lines = Vec::new();
+    let machine = Machine::measured();
+    let [one, two] = machine.memory;
+    let mut lines = vec![format!(
+        "the machine: two threads do {:4.2} times the arithmetic of one; memory moves {one:4.1} GB/s with one, {two:4.1} with two",
+        machine.arithmetic
+    )];
     for (place, photo) in photos.iter().enumerate() {
         let peer = |name: &str| {
             let row = &theirs.as_ref()?[place][name];
             Some((row["points"].as_u64()? as usize, row["seconds"].as_f64()?))
         };
-        race::<WithKaze>(c, photo, peer(WithKaze::NAME), &mut lines);
-        race::<WithAkaze>(c, photo, peer(WithAkaze::NAME), &mut lines);
+        race::<WithKaze>(c, photo, &machine, peer(WithKaze::NAME), &mut lines);
+        race::<WithAkaze>(c, photo, &machine, peer(WithAkaze::NAME), &mut lines);
     }
     lines.iter().for_each(|line| println!("{line}"));
 }

@@ -2,7 +2,8 @@
 //!
 //! `LARDER_TEST_PYTHON=~/.cache/larder/venv/bin/python3 cargo bench -p larder-kernels --bench matching`
 //!
-//! A ratio is OpenCV's best time, on one thread, by ours, filling the trains included. Without OpenCV there are only our times.
+//! A ratio is OpenCV's best time, on one thread, by ours, filling the trains included. Without OpenCV there are only our times. Every
+//! instruction set that the machine has is measured; OpenCV uses the widest that it knows.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{
@@ -11,7 +12,10 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use larder_kernels::matching::{HammingTrains, L2Trains};
+use larder_kernels::{
+    matching::{HammingTrains, L2Trains},
+    simd::{InstructionSet, limit, widest},
+};
 use noise::{binary, floats};
 use opencv::opencv;
 use rayon::ThreadPoolBuilder;
@@ -56,10 +60,14 @@ fn measure(
 fn bench(c: &mut Criterion) {
     let theirs = opencv("time-nearest", std::iter::once(1).chain(COUNTS).map(|number| number.to_string()));
     let mut lines = Vec::new();
-    for (place, count) in COUNTS.into_iter().enumerate() {
+    let sets = InstructionSet::ALL.into_iter().filter(|&set| set <= widest());
+    for ((place, count), set) in
+        COUNTS.into_iter().enumerate().flat_map(|count| sets.clone().map(move |set| (count, set)))
+    {
+        limit(set);
         let mut alone = [None; 2];
         for threads in [1, 2] {
-            let id = |kind: &str| BenchmarkId::new(kind, format!("{count}x{count}, {threads} threads"));
+            let id = |kind: &str| BenchmarkId::new(kind, format!("{count}x{count}, {set:?}, {threads} threads"));
             let (queries, trains) = (binary(0, count), binary(count, count));
             let (mut held, mut out) = (HammingTrains::default(), Vec::new());
             let hamming = measure(c, id("hamming"), count * count, threads, || {
@@ -76,7 +84,8 @@ fn bench(c: &mut Criterion) {
             });
             for ((kind, ours), alone) in [("hamming", hamming), ("l2", l2)].into_iter().zip(&mut alone) {
                 let ours = ours.as_secs_f64();
-                let mut line = format!("{kind:8} {count} x {count}, {threads} threads: {:8.3} ms", ours * 1e3);
+                let mut line =
+                    format!("{kind:8} {count} x {count}, {set:8?}, {threads} threads: {:8.3} ms", ours * 1e3);
                 if let Some(theirs) = theirs.as_ref().and_then(|theirs| theirs[place][kind].as_f64()) {
                     line += &format!(", OpenCV {:8.3} ms: {:5.1} times", theirs * 1e3, theirs / ours);
                 }
@@ -87,6 +96,7 @@ fn bench(c: &mut Criterion) {
             }
         }
     }
+    limit(widest());
     lines.iter().for_each(|line| println!("{line}"));
 }
 

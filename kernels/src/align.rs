@@ -4,7 +4,9 @@
 //! and offset (as in ECC: Evangelidis and Psarakis 2008). Differences are clipped, so that objects that came or went
 //! pull little (Huber's modified residuals).
 
-use crate::Plane;
+use std::ops::Range;
+
+use crate::{Plane, simd::vectorised, whole::whole};
 
 /// An affine map of pixel coordinates: `x' = xx x + xy y + x0`, `y' = yx x + yy y + y0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -216,28 +218,33 @@ impl Level {
         found.into_iter().take(3).map(|(_, map)| map).collect()
     }
 
-    /// Calls `visit` with each inner pixel's index and the picture's value there; the number of pixels met.
-    fn visit(&self, picture: &Plane<f32>, map: &Affine, mut visit: impl FnMut(usize, usize, f32)) -> usize {
+    /// Calls `visit` with each row that `picture` shows a part of: the row, its columns that are shown, and what the picture
+    /// shows there; the number of pixels met. Only inner pixels are looked at.
+    fn visit(
+        &self,
+        picture: &Plane<f32>,
+        map: &Affine,
+        places: &mut Places,
+        mut visit: impl FnMut(usize, Range<usize>, &[f32]),
+    ) -> usize {
         let (width, height) = (self.value.width(), self.value.height());
         let (right, bottom) = (picture.width() as f32 - 1.001, picture.height() as f32 - 1.001);
-        let stride = picture.width();
-        let pixels = picture.pixels();
         let mut met = 0;
         for y in 1..height - 1 {
-            for (inner, x) in ((y - 1) * (width - 2)..).zip(1..width - 1) {
-                let (px, py) = map.apply(x as f32, y as f32);
-                if px >= 0.0 && py >= 0.0 && px <= right && py <= bottom {
-                    let (ix, iy) = (px as usize, py as usize);
-                    let (fx, fy) = (px - ix as f32, py - iy as f32);
-                    let at = iy * stride + ix;
-                    let upper = pixels[at] + fx * (pixels[at + 1] - pixels[at]);
-                    let lower = pixels[at + stride] + fx * (pixels[at + stride + 1] - pixels[at + stride]);
-                    visit(inner, y * width + x, upper + fy * (lower - upper));
-                    met += 1;
-                }
-            }
+            places.fill(map, y as f32, width - 2);
+            // Along a row both coordinates only rise or only fall: what lies in the picture is of one piece.
+            let Some(shown) = places.inside(right, bottom) else { continue };
+            let now = places.sample(picture, shown.clone());
+            met += now.len();
+            visit(y, shown.start + 1..shown.end + 1, now);
         }
         met
+    }
+
+    /// Where the pixels of a row are among the inner ones.
+    fn inner(&self, y: usize, shown: &Range<usize>) -> Range<usize> {
+        let before = (y - 1) * (self.value.width() - 2);
+        before + shown.start - 1..before + shown.end - 1
     }
 
     /// Fewer common pixels say nothing.
@@ -247,14 +254,15 @@ impl Level {
 
     fn correlation(&self, picture: &Plane<f32>, map: &Affine) -> Option<f32> {
         let (mut st, mut sp, mut stt, mut spp, mut stp) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
-        let value = self.value.pixels();
-        let met = self.visit(picture, map, |_, at, there| {
-            let (t, p) = (f64::from(value[at]), f64::from(there));
-            st += t;
-            sp += p;
-            stt += t * t;
-            spp += p * p;
-            stp += t * p;
+        let met = self.visit(picture, map, &mut Places::default(), |y, shown, there| {
+            for (&t, &p) in self.value.row(y)[shown].iter().zip(there) {
+                let (t, p) = (f64::from(t), f64::from(p));
+                st += t;
+                sp += p;
+                stt += t * t;
+                spp += p * p;
+                stp += t * p;
+            }
         });
         let n = met as f64;
         let (vt, vp) = (stt - st * st / n, spp - sp * sp / n);
@@ -265,18 +273,23 @@ impl Level {
     fn refine(&self, picture: &Plane<f32>, mut map: Affine, steps: usize) -> Option<Affine> {
         let (width, height) = (self.value.width(), self.value.height());
         let scale = 2.0 / width.max(height) as f32;
-        let value = self.value.pixels();
-        let mut there = vec![f32::NAN; self.steepest.len()];
+        let mut there = vec![0.0; self.steepest.len()];
+        let mut rows: Vec<(usize, Range<usize>)> = Vec::with_capacity(height);
+        let mut places = Places::default();
+        let mut residuals = vec![0.0; width];
         for _ in 0..steps {
-            there.fill(f32::NAN);
+            rows.clear();
             let (mut st, mut sp, mut stt, mut spp) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
-            let met = self.visit(picture, &map, |inner, at, now| {
-                there[inner] = now;
-                let (t, p) = (f64::from(value[at]), f64::from(now));
-                st += t;
-                sp += p;
-                stt += t * t;
-                spp += p * p;
+            let met = self.visit(picture, &map, &mut places, |y, shown, now| {
+                for (&t, &p) in self.value.row(y)[shown.clone()].iter().zip(now) {
+                    let (t, p) = (f64::from(t), f64::from(p));
+                    st += t;
+                    sp += p;
+                    stt += t * t;
+                    spp += p * p;
+                }
+                there[self.inner(y, &shown)].copy_from_slice(now);
+                rows.push((y, shown));
             });
             if !self.enough(met) {
                 return None;
@@ -291,16 +304,15 @@ impl Level {
             let (mean_t, mean_p) = (mean_t as f32, mean_p as f32);
             let limit = 0.5 * self.spread;
             let mut sums = [0.0_f64; 6];
-            for y in 1..height - 1 {
-                let inner = (y - 1) * (width - 2);
-                let row = &value[y * width + 1..(y + 1) * width - 1];
+            for (y, shown) in &rows {
+                let inner = self.inner(*y, shown);
+                let residuals = &mut residuals[..inner.len()];
+                let means = [mean_p, mean_t];
+                clipped(&there[inner.clone()], &self.value.row(*y)[shown.clone()], means, gain, limit, residuals);
                 let mut row_sums = [0.0_f32; 6];
-                for ((&t, &p), step) in row.iter().zip(&there[inner..]).zip(&self.steepest[inner..]) {
-                    if !p.is_nan() {
-                        let residual = ((p - mean_p) * gain - (t - mean_t)).clamp(-limit, limit);
-                        for (sum, step) in row_sums.iter_mut().zip(step) {
-                            *sum += step * residual;
-                        }
+                for (&residual, step) in residuals.iter().zip(&self.steepest[inner]) {
+                    for (sum, step) in row_sums.iter_mut().zip(step) {
+                        *sum += step * residual;
                     }
                 }
                 for (sum, row) in sums.iter_mut().zip(row_sums) {
@@ -322,6 +334,77 @@ impl Level {
             }
         }
         Some(map)
+    }
+}
+
+/// Beyond it floats tell no pixels apart.
+const FARTHEST: f32 = 16_777_216.0;
+
+/// Where the inner pixels of a row lie in a picture, and what it shows there. Reused from row to row.
+#[derive(Default)]
+struct Places {
+    x: Vec<f32>,
+    y: Vec<f32>,
+    now: Vec<f32>,
+}
+
+impl Places {
+    /// Where `map` takes `count` pixels of the row `y`, from the second on.
+    fn fill(&mut self, map: &Affine, y: f32, count: usize) {
+        self.x.resize(count, 0.0);
+        self.y.resize(count, 0.0);
+        placed(map, y, &mut self.x, &mut self.y);
+    }
+
+    /// Those between 0 and `right`, 0 and `bottom`; none where there are none.
+    fn inside(&self, right: f32, bottom: f32) -> Option<Range<usize>> {
+        let inside = |(&x, &y): (&f32, &f32)| x >= 0.0 && y >= 0.0 && x <= right && y <= bottom;
+        let mut places = self.x.iter().zip(&self.y);
+        let first = places.position(inside)?;
+        let more = places.rposition(inside).map_or(0, |last| last + 1);
+        Some(first..first + 1 + more)
+    }
+
+    /// The picture's values at the places `among`, which are inside.
+    fn sample(&mut self, picture: &Plane<f32>, among: Range<usize>) -> &[f32] {
+        self.now.resize(among.len(), 0.0);
+        sampled(picture.pixels(), picture.width(), &self.x[among.clone()], &self.y[among], &mut self.now);
+        &self.now
+    }
+}
+
+vectorised! {
+    fn placed(map: &Affine, y: f32, to_x: &mut [f32], to_y: &mut [f32]) {
+        let map = *map;
+        for (index, (to_x, to_y)) in to_x.iter_mut().zip(to_y).enumerate() {
+            (*to_x, *to_y) = map.apply((index as u32 + 1) as f32, y);
+        }
+    }
+}
+
+vectorised! {
+    /// The values at places between pixels, straight between the four around.
+    fn sampled(pixels: &[f32], stride: usize, x: &[f32], y: &[f32], into: &mut [f32]) {
+        let Some(last) = pixels.len().checked_sub(stride + 2) else { return };
+        for ((to, &x), &y) in into.iter_mut().zip(x).zip(y) {
+            let ((x, left), (y, top)) = (whole(x, FARTHEST), whole(y, FARTHEST));
+            let (fx, fy) = (x - left as f32, y - top as f32);
+            let at = (top as usize * stride + left as usize).min(last);
+            // SAFETY: `last + stride + 1` is the index of the last pixel.
+            let around = unsafe { [0, 1, stride, stride + 1].map(|step| *pixels.get_unchecked(at + step)) };
+            let upper = around[0] + fx * (around[1] - around[0]);
+            let lower = around[2] + fx * (around[3] - around[2]);
+            *to = upper + fy * (lower - upper);
+        }
+    }
+}
+
+vectorised! {
+    /// How far the picture is from the template, from means that are taken to be the same, but no farther than `limit`.
+    fn clipped(picture: &[f32], template: &[f32], means: [f32; 2], gain: f32, limit: f32, into: &mut [f32]) {
+        for ((to, p), t) in into.iter_mut().zip(picture).zip(template) {
+            *to = ((p - means[0]) * gain - (t - means[1])).max(-limit).min(limit);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::{
     ImageGrey8, ImageGrey16, ImageRgb8,
     opponent::{OpponentImage, opponent},
+    simd::vectorised,
+    whole::whole,
 };
 
 /// Weight of the two colour axes against brightness: light varies more than colour does.
@@ -43,9 +45,7 @@ pub fn colour_change(
                 }
             }
         }
-        for ((to, &nearest), &known) in into.row_mut(y).iter_mut().zip(scratch.iter()).zip(known.row(y)) {
-            *to = if known == 0 { 0 } else { distance(nearest) };
-        }
+        distances(scratch, known.row(y), into.row_mut(y));
     }
 }
 
@@ -63,16 +63,27 @@ fn squared(d: [i32; 3]) -> i32 {
 
 #[inline(always)]
 fn distance(squared: i32) -> u8 {
-    ((squared as f32).sqrt() / UNIT).min(255.0) as u8
+    whole((squared as f32).sqrt() / UNIT, 255.0).1 as u8
 }
 
-/// Lowers each of `nearest` to the squared distance of the colours beside it.
-fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
-    let here = here[0].iter().zip(here[1]).zip(here[2]);
-    let there = there[0].iter().zip(there[1]).zip(there[2]);
-    for ((nearest, ((h0, h1), h2)), ((t0, t1), t2)) in nearest.iter_mut().zip(here).zip(there) {
-        let difference = |h: &i16, t: &i16| i32::from(h - t);
-        *nearest = (*nearest).min(squared([difference(h0, t0), difference(h1, t1), difference(h2, t2)]));
+vectorised! {
+    /// Lowers each of `nearest` to the squared distance of the colours beside it.
+    fn nearer(nearest: &mut [i32], here: [&[i16]; 3], there: [&[i16]; 3]) {
+        let here = here[0].iter().zip(here[1]).zip(here[2]);
+        let there = there[0].iter().zip(there[1]).zip(there[2]);
+        for ((nearest, ((h0, h1), h2)), ((t0, t1), t2)) in nearest.iter_mut().zip(here).zip(there) {
+            let difference = |h: &i16, t: &i16| i32::from(h - t);
+            *nearest = (*nearest).min(squared([difference(h0, t0), difference(h1, t1), difference(h2, t2)]));
+        }
+    }
+}
+
+vectorised! {
+    /// The distances of the squares `nearest`, where `known`.
+    fn distances(nearest: &[i32], known: &[u8], into: &mut [u8]) {
+        for ((to, &nearest), &known) in into.iter_mut().zip(nearest).zip(known) {
+            *to = if known == 0 { 0 } else { distance(nearest) };
+        }
     }
 }
 

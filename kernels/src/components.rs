@@ -48,6 +48,16 @@ impl ComponentScratch {
     }
 }
 
+/// How many pixels at the start of a row are set, or are not.
+fn run_of<const SET: bool>(row: &[u8]) -> usize {
+    let differs = |&pixel: &u8| (pixel != 0) != SET;
+    let chunks = row.as_chunks::<16>().0;
+    // Sixteen at once, as most runs of nothing are long.
+    let alike = chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |any, pixel| any | differs(pixel))).count();
+    let rest = &row[alike * 16..];
+    alike * 16 + rest.iter().position(differs).unwrap_or(rest.len())
+}
+
 /// The 8-connected components of the pixels of `mask` that are not 0, in the order of their first pixels.
 ///
 /// Runs of pixels are joined to those that they touch in the row above by union-find (Rosenfeld and Pfaltz 1966).
@@ -62,8 +72,12 @@ pub fn components(mask: &ImageGrey8, scratch: &mut ComponentScratch) -> Vec<Comp
         let first = scratch.runs.len();
         let row = mask.row(y);
         let mut x = 0;
-        while let Some(start) = row[x..].iter().position(|&pixel| pixel != 0).map(|skip| x + skip) {
-            let end = row[start..].iter().position(|&pixel| pixel == 0).map_or(row.len(), |length| start + length);
+        loop {
+            let start = x + run_of::<false>(&row[x..]);
+            if start == row.len() {
+                break;
+            }
+            let end = start + run_of::<true>(&row[start..]);
             let parent = scratch.runs.len() as u32;
             scratch.runs.push(Run { start: start as u16, end: end as u16, row: y as u16, parent });
             x = end;

@@ -5,7 +5,7 @@
 
 use larder_records::{BoundingBox, PPM, Ppm};
 
-use crate::{ImageGrey8, ImageRgb8, lighting::GainMap};
+use crate::{ImageGrey8, ImageRgb8, lighting::GainMap, simd::vectorised, whole::whole};
 
 const LUMA_BINS: usize = 7;
 const COLOUR_BINS: usize = 9;
@@ -17,21 +17,23 @@ pub const DESCRIPTOR_LEN: usize = COLOURS + EDGE_BINS;
 /// The part of the squared length that edges have.
 const EDGE_SHARE: f32 = 0.15;
 
-/// Adds `weight` to the two bins around `at`, by nearness.
-fn split(at: f32, bins: usize) -> [(usize, f32); 2] {
-    let at = at.clamp(0.0, (bins - 1) as f32);
-    let low = (at as usize).min(bins - 2);
-    let part = at - low as f32;
-    [(low, 1.0 - part), (low + 1, part)]
+/// The lower of the two bins that `at` lies between, and how near it is to the upper one.
+#[inline(always)]
+fn split(at: f32, bins: usize) -> (u32, f32) {
+    let (at, low) = whole(at, (bins - 1) as f32);
+    let low = low.min(bins as i32 - 2);
+    (low as u32, at - low as f32)
 }
 
 /// The place of a chromaticity (-0.5 to 0.5) among the bins: finer near grey, where most products are.
+#[inline(always)]
 fn colour_bin(chroma: f32) -> f32 {
     let middle = (COLOUR_BINS / 2) as f32;
     middle + middle * (chroma.abs() * 2.0).sqrt().copysign(chroma)
 }
 
 /// The logarithm to base 2 of a number from 1 up, straight between powers of two: the same on every machine.
+#[inline(always)]
 fn octaves(value: f32) -> f32 {
     let bits = value.to_bits();
     ((bits >> 23) as f32 - 127.0) + (bits & 0x7f_ffff) as f32 / 8_388_608.0
@@ -52,64 +54,218 @@ const SURE_CHANGE: f32 = 12.0;
 /// The weight of a pixel that looks like the empty scene: an object may have the scene's colour.
 const UNCHANGED_WEIGHT: f32 = 0.15;
 
+/// Pixels that are weighed at once.
+const BLOCK: usize = 128;
+
+/// Pixels as they are read; each field has a value for each.
+struct Samples {
+    len: usize,
+    pixel: [[u8; BLOCK]; 3],
+    gain: [[u16; BLOCK]; 3],
+    change: [u8; BLOCK],
+    /// The squared distance from the middle of the box, where the ellipse that fits it has 1.
+    out: [f32; BLOCK],
+    /// Four times the brightness without any gain, of the pixel, the one to the left and the one above.
+    grey: [[u16; BLOCK]; 3],
+    /// 1 where there is one to the left and one above, else 0.
+    edge: [f32; BLOCK],
+}
+
+/// What pixels add to the bins.
+struct Weighed {
+    /// The first of eight bins of colour.
+    bin: [u32; BLOCK],
+    /// Weights by brightness and the first chromaticity; those by the second, which they are multiplied by.
+    colour: [[f32; BLOCK]; 4],
+    yellow: [[f32; BLOCK]; 2],
+    edge_bin: [u32; BLOCK],
+    edge: [[f32; BLOCK]; 2],
+}
+
+vectorised! {
+    /// All of a block, however many of it are used: the loop then has no rest.
+    fn weigh(samples: &Samples, into: &mut Weighed) {
+        for i in 0..BLOCK {
+            let changed = (f32::from(samples.change[i]) / SURE_CHANGE).clamp(UNCHANGED_WEIGHT, 1.0);
+            let weight = (1.0 - 0.5 * samples.out[i]) * changed;
+            let gain: [f32; 3] = std::array::from_fn(|c| f32::from(samples.gain[c][i]) / 256.0);
+            let [r, g, b]: [f32; 3] =
+                std::array::from_fn(|c| (f32::from(samples.pixel[c][i]) * gain[c]).min(255.0));
+            let intensity = r + g + b + 40.0;
+            let (l, luma) = split((r + g + b) / 765.0 * LUMA_BINS as f32 - 0.5, LUMA_BINS);
+            let (u, red) = split(colour_bin((r - g) / intensity), COLOUR_BINS);
+            let (v, yellow) = split(colour_bin(((r + g) * 0.5 - b) / intensity), COLOUR_BINS);
+            into.bin[i] = (l * COLOUR_BINS as u32 + u) * COLOUR_BINS as u32 + v;
+            let (darker, lighter) = (weight * (1.0 - luma), weight * luma);
+            into.colour[0][i] = darker * (1.0 - red);
+            into.colour[1][i] = darker * red;
+            into.colour[2][i] = lighter * (1.0 - red);
+            into.colour[3][i] = lighter * red;
+            into.yellow[0][i] = 1.0 - yellow;
+            into.yellow[1][i] = yellow;
+            let grey: [f32; 3] = std::array::from_fn(|n| f32::from(samples.grey[n][i]) * 0.25 * gain[1]);
+            let (gx, gy) = (grey[0] - grey[1], grey[0] - grey[2]);
+            let strength = (gx * gx + gy * gy).sqrt();
+            let (bin, part) = split(octaves(strength + 1.0) - 0.5, EDGE_BINS);
+            let weight = weight * samples.edge[i];
+            into.edge_bin[i] = bin;
+            into.edge[0][i] = weight * (1.0 - part);
+            into.edge[1][i] = weight * part;
+        }
+    }
+}
+
+vectorised! {
+    /// The roots of `bins` as parts of their sum, `share` of the squared length.
+    fn rooted(bins: &[f32], share: f32, into: &mut [i8]) {
+        let total = bins.iter().sum::<f32>().max(1e-6);
+        for (to, bin) in into.iter_mut().zip(bins) {
+            // Rounded, for which vectors have no instruction: away from 0.
+            let (root, part) = whole(127.0 * (share * bin / total).sqrt(), 127.0);
+            *to = (part + i32::from(root - part as f32 >= 0.5)) as i8;
+        }
+    }
+}
+
+/// Histograms of a box, and the buffers that they are filled from.
+struct Histograms {
+    colours: [f32; COLOURS],
+    edges: [f32; EDGE_BINS],
+    samples: Samples,
+    weighed: Weighed,
+}
+
+impl Histograms {
+    /// The bins that a colour is shared among, from its first on: two neighbours in each of three directions.
+    const SPAN: usize = COLOUR_BINS * COLOUR_BINS + COLOUR_BINS + 2;
+
+    fn new() -> Self {
+        let samples = Samples {
+            len: 0,
+            pixel: [[0; BLOCK]; 3],
+            gain: [[0; BLOCK]; 3],
+            change: [0; BLOCK],
+            out: [0.0; BLOCK],
+            grey: [[0; BLOCK]; 3],
+            edge: [0.0; BLOCK],
+        };
+        let weighed = Weighed {
+            bin: [0; BLOCK],
+            colour: [[0.0; BLOCK]; 4],
+            yellow: [[0.0; BLOCK]; 2],
+            edge_bin: [0; BLOCK],
+            edge: [[0.0; BLOCK]; 2],
+        };
+        Self { colours: [0.0; COLOURS], edges: [0.0; EDGE_BINS], samples, weighed }
+    }
+
+    /// Adds the pixels read so far to the bins, one after the other.
+    fn add(&mut self) {
+        let Self { colours, edges, samples, weighed } = self;
+        weigh(samples, weighed);
+        for i in 0..std::mem::take(&mut samples.len) {
+            let yellow = [weighed.yellow[0][i], weighed.yellow[1][i]];
+            let first = weighed.bin[i] as usize;
+            if let Some(bins) = colours[first..].first_chunk_mut::<{ Self::SPAN }>() {
+                let starts = [0, COLOUR_BINS, COLOUR_BINS * COLOUR_BINS, COLOUR_BINS * COLOUR_BINS + COLOUR_BINS];
+                for (start, weight) in starts.into_iter().zip(&weighed.colour) {
+                    bins[start] += weight[i] * yellow[0];
+                    bins[start + 1] += weight[i] * yellow[1];
+                }
+            }
+            let first = weighed.edge_bin[i] as usize;
+            edges[first] += weighed.edge[0][i];
+            edges[first + 1] += weighed.edge[1][i];
+        }
+    }
+}
+
+/// What does not change from row to row of a box, by sampled column.
+struct Column {
+    /// In the box.
+    x: usize,
+    /// Of the map of gains, and of that of change.
+    gain: usize,
+    change: usize,
+    /// The square of how far from the middle it is.
+    out: f32,
+}
+
 /// Describes the pixels of `bounds`: unit length, each component times 127.
 ///
 /// Histograms of brightness and chromaticity (opponent colours over intensity) under even light, with bins shared by
 /// nearness, of the pixels in the ellipse that fits the box; and of how strong edges are. Square roots make the dot
 /// product of two of them the Bhattacharyya coefficient (as in RootSIFT: Arandjelovic and Zisserman 2012).
 pub fn describe(image: &ImageRgb8, bounds: BoundingBox, around: Surroundings) -> Vec<i8> {
-    let mut colours = [0.0_f32; COLOURS];
-    let mut edges = [0.0_f32; EDGE_BINS];
+    let mut histograms = Histograms::new();
     let bounds = image.clip(bounds);
     let (width, height) =
         (f32::from(bounds.right.saturating_sub(bounds.left)), f32::from(bounds.bottom.saturating_sub(bounds.top)));
     // About 1,200 samples say as much as all pixels.
     let stride = ((width * height / 1200.0).sqrt() as usize).max(1);
-    let mut above: &[[u8; 3]] = &[];
+    let change_cell = |at: usize, factor: usize, side: usize| (at / factor).min(side - 1);
+    let from_middle = |at: usize, side: f32| (at as f32 + 0.5) / side * 2.0 - 1.0;
+    let columns: Vec<Column> = (0..usize::from(bounds.right.saturating_sub(bounds.left)))
+        .step_by(stride)
+        .map(|x| {
+            let full_x = usize::from(bounds.left) + x;
+            let from_middle = from_middle(x, width);
+            Column {
+                x,
+                gain: around.gains.column(full_x),
+                change: around.change.map_or(0, |(change, factor)| change_cell(full_x, factor, change.width())),
+                out: from_middle * from_middle,
+            }
+        })
+        .collect();
+    let mut above: Vec<u16> = vec![0; columns.len()];
     for (y, row) in image.rows_in(bounds).enumerate().step_by(stride) {
-        let dy = (y as f32 + 0.5) / height * 2.0 - 1.0;
-        for x in (0..row.len()).step_by(stride) {
-            let dx = (x as f32 + 0.5) / width * 2.0 - 1.0;
-            let out = dx * dx + dy * dy;
+        let full_y = usize::from(bounds.top) + y;
+        let gains = around.gains.row(full_y);
+        let change = around.change.map(|(change, factor)| change.row(change_cell(full_y, factor, change.height())));
+        let from_middle = from_middle(y, height);
+        let mut left = 0;
+        for (index, (column, above)) in columns.iter().zip(&mut above).enumerate() {
+            let pixel = row[column.x];
+            let [r, g, b] = pixel.map(u16::from);
+            let grey = r + 2 * g + b;
+            let before = [std::mem::replace(&mut left, grey), std::mem::replace(above, grey)];
+            let out = column.out + from_middle * from_middle;
             if out > 1.3 {
                 continue;
             }
-            let (full_x, full_y) = (usize::from(bounds.left) + x, usize::from(bounds.top) + y);
-            let gain = around.gains.at(full_x, full_y).map(|gain| f32::from(gain) / 256.0);
-            let changed = around.change.map_or(1.0, |(change, factor)| {
-                let (x, y) = ((full_x / factor).min(change.width() - 1), (full_y / factor).min(change.height() - 1));
-                (f32::from(change.row(y)[x]) / SURE_CHANGE).clamp(UNCHANGED_WEIGHT, 1.0)
-            });
-            let weight = (1.0 - 0.5 * out) * changed;
-            let [r, g, b]: [f32; 3] = std::array::from_fn(|c| (f32::from(row[x][c]) * gain[c]).min(255.0));
-            let intensity = r + g + b + 40.0;
-            let luma = split((r + g + b) / 765.0 * LUMA_BINS as f32 - 0.5, LUMA_BINS);
-            let red = split(colour_bin((r - g) / intensity), COLOUR_BINS);
-            let yellow = split(colour_bin(((r + g) * 0.5 - b) / intensity), COLOUR_BINS);
-            for (l, wl) in luma {
-                for (u, wu) in red {
-                    for (v, wv) in yellow {
-                        colours[(l * COLOUR_BINS + u) * COLOUR_BINS + v] += weight * wl * wu * wv;
-                    }
-                }
+            let samples = &mut histograms.samples;
+            let at = samples.len;
+            let gain = gains[column.gain];
+            for c in 0..3 {
+                samples.pixel[c][at] = pixel[c];
+                samples.gain[c][at] = gain[c];
             }
-            if let (Some(up), true) = (above.get(x), x >= stride) {
-                let grey = |[r, g, b]: [u8; 3]| (f32::from(r) + 2.0 * f32::from(g) + f32::from(b)) * 0.25 * gain[1];
-                let (gx, gy) = (grey(row[x]) - grey(row[x - stride]), grey(row[x]) - grey(*up));
-                let strength = (gx * gx + gy * gy).sqrt();
-                for (bin, part) in split(octaves(strength + 1.0) - 0.5, EDGE_BINS) {
-                    edges[bin] += weight * part;
-                }
+            // Where no background is known, all of it is the object's.
+            samples.change[at] = change.map_or(u8::MAX, |change| change[column.change]);
+            samples.out[at] = out;
+            samples.grey[0][at] = grey;
+            samples.grey[1][at] = before[0];
+            samples.grey[2][at] = before[1];
+            samples.edge[at] = f32::from(u8::from(y > 0 && index > 0));
+            samples.len += 1;
+            if samples.len == BLOCK {
+                histograms.add();
             }
         }
-        above = row;
     }
-    let mut out = Vec::with_capacity(DESCRIPTOR_LEN);
-    for (bins, share) in [(colours.as_slice(), 1.0 - EDGE_SHARE), (&edges, EDGE_SHARE)] {
-        let total: f32 = bins.iter().sum();
-        out.extend(bins.iter().map(|bin| (127.0 * (share * bin / total.max(1e-6)).sqrt()).round() as i8));
-    }
+    histograms.add();
+    let mut out = vec![0; DESCRIPTOR_LEN];
+    let (colours, edges) = out.split_at_mut(COLOURS);
+    rooted(&histograms.colours, 1.0 - EDGE_SHARE, colours);
+    rooted(&histograms.edges, EDGE_SHARE, edges);
     out
+}
+
+vectorised! {
+    fn dot(a: &[i8], b: &[i8]) -> i32 {
+        a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+    }
 }
 
 /// The cosine of the angle between two descriptors; 0 where they are of different kinds or opposed.
@@ -117,7 +273,6 @@ pub fn similarity(a: &[i8], b: &[i8]) -> Ppm {
     if a.len() != b.len() {
         return 0;
     }
-    let dot = |a: &[i8], b: &[i8]| a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
     let norm = f64::from(dot(a, a)) * f64::from(dot(b, b));
     if norm == 0.0 {
         return 0;

@@ -32,5 +32,6 @@ pub mod opponent;
 pub mod propose;
 pub mod resize;
 pub mod simd;
+mod whole;
 
 pub use image::{ImageGrey8, ImageGrey16, ImageRgb8, Plane};

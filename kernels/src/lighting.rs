@@ -85,14 +85,18 @@ impl GainMap {
         }
     }
 
-    /// The cell of the map that a pixel of the picture lies in: column, row.
-    fn cell(&self, x: usize, y: usize) -> (usize, usize) {
-        ((x / self.factor).min(self.gains.width() - 1), (y / self.factor).min(self.gains.height() - 1))
+    /// The column of the map that the pixels in column `x` of the picture lie in.
+    pub(crate) fn column(&self, x: usize) -> usize {
+        (x / self.factor).min(self.gains.width() - 1)
+    }
+
+    /// The row of the map that the pixels in row `y` of the picture lie in.
+    pub(crate) fn row(&self, y: usize) -> &[[u16; 3]] {
+        self.gains.row((y / self.factor).min(self.gains.height() - 1))
     }
 
     /// The gains, times 256, at a pixel of the picture.
     pub fn at(&self, x: usize, y: usize) -> [u16; 3] {
-        let (column, row) = self.cell(x, y);
-        self.gains.row(row)[column]
+        self.row(y)[self.column(x)]
     }
 }

@@ -1,42 +1,47 @@
 //! Clean-up of masks: erosion, dilation, opening and closing with a square.
 
-use crate::ImageGrey8;
+use crate::{ImageGrey8, simd::vectorised};
 
-/// Each pixel becomes the smallest (`erode`) or largest value within `radius` rows and columns; outside the picture
-/// there is nothing. Separable: rows, then columns.
-#[inline(always)]
-fn extreme(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8, pick: impl Fn(u8, u8) -> u8 + Copy) {
-    // A closure, not a function pointer: the loops must be compiled for what they pick to be vectorised.
+vectorised! {
+    /// Each pixel becomes the smallest (`LARGEST` 0) or largest value within `radius` rows and columns; outside the picture
+    /// there is nothing. Separable: rows, then columns. `scratch` is as large as `mask`.
+    fn extreme<const LARGEST: usize>(mask: &mut [u8], scratch: &mut [u8], width: usize, radius: usize) {
+        let pick = |a: u8, b: u8| if LARGEST == 0 { a.min(b) } else { a.max(b) };
+        for (from, to) in mask.chunks_exact(width).zip(scratch.chunks_exact_mut(width)) {
+            to.copy_from_slice(from);
+            for shift in 1..=radius.min(width - 1) {
+                to[shift..].iter_mut().zip(from).for_each(|(to, &from)| *to = pick(*to, from));
+                to.iter_mut().zip(&from[shift..]).for_each(|(to, &from)| *to = pick(*to, from));
+            }
+        }
+        let height = mask.len() / width;
+        for (y, to) in mask.chunks_exact_mut(width).enumerate() {
+            let mut others = scratch.chunks_exact(width).take((y + radius + 1).min(height)).skip(y.saturating_sub(radius));
+            others.next().into_iter().for_each(|other| to.copy_from_slice(other));
+            for other in others {
+                to.iter_mut().zip(other).for_each(|(to, &from)| *to = pick(*to, from));
+            }
+        }
+    }
+}
+
+fn run<const LARGEST: usize>(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8) {
     if radius == 0 || mask.pixels().is_empty() {
         return;
     }
-    let (width, height) = (mask.width(), mask.height());
-    scratch.reshape(width, height);
-    for y in 0..height {
-        let (from, to) = (mask.row(y), scratch.row_mut(y));
-        to.copy_from_slice(from);
-        for shift in 1..=radius.min(width - 1) {
-            to[shift..].iter_mut().zip(from).for_each(|(to, &from)| *to = pick(*to, from));
-            to.iter_mut().zip(&from[shift..]).for_each(|(to, &from)| *to = pick(*to, from));
-        }
-    }
-    for y in 0..height {
-        let to = mask.row_mut(y);
-        to.copy_from_slice(scratch.row(y));
-        for other in y.saturating_sub(radius)..(y + radius + 1).min(height) {
-            to.iter_mut().zip(scratch.row(other)).for_each(|(to, &from)| *to = pick(*to, from));
-        }
-    }
+    let width = mask.width();
+    scratch.reshape(width, mask.height());
+    extreme::<LARGEST>(mask.pixels_mut(), scratch.pixels_mut(), width, radius);
 }
 
 /// The smallest value within `radius`.
 pub fn erode(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8) {
-    extreme(mask, radius, scratch, |a, b| a.min(b));
+    run::<0>(mask, radius, scratch);
 }
 
 /// The largest value within `radius`.
 pub fn dilate(mask: &mut ImageGrey8, radius: usize, scratch: &mut ImageGrey8) {
-    extreme(mask, radius, scratch, |a, b| a.max(b));
+    run::<1>(mask, radius, scratch);
 }
 
 /// Removes what is narrower than `2 * radius + 1` pixels.

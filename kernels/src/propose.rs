@@ -72,9 +72,15 @@ pub fn propose(change: &ImageGrey8, params: ProposeParams, scratch: &mut Propose
         for &close in params.closes {
             scratch.mask.clone_from(&scratch.changed);
             morphology::close(&mut scratch.mask, close, &mut scratch.other);
+            let mut cut_so_far = usize::MAX;
             for &cut in params.cuts {
-                scratch.cut.clone_from(&scratch.mask);
-                morphology::erode(&mut scratch.cut, cut, &mut scratch.other);
+                // To cut twice is to cut by the sum.
+                if cut_so_far > cut {
+                    scratch.cut.clone_from(&scratch.mask);
+                    cut_so_far = 0;
+                }
+                morphology::erode(&mut scratch.cut, cut - cut_so_far, &mut scratch.other);
+                cut_so_far = cut;
                 let grown = u16::try_from(cut).unwrap_or(u16::MAX);
                 for component in components(&scratch.cut, &mut scratch.components) {
                     let b = component.bounds;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cuda;
+mod noise;
 
 use std::collections::BTreeSet;
 
@@ -13,44 +14,39 @@ use larder_kernels::{
     cuda::{
         Array, Gpu, Machine,
         cache::NoStore,
-        matching::{self, Compared, Descriptors, NearestTwo},
+        matching::{self, Compared, Descriptors, Held, MatchMemory},
         table::KERNELS,
         vision::{self, ComponentMemory, Pictures},
     },
     features::{BinaryDescriptor, FloatDescriptors},
     letterbox::{self, InputFormat},
-    matching::Match,
+    matching::{Match, MatchParams, Nearest2, Neighbour},
     nms,
     opponent::OpponentImage,
 };
 use larder_records::{BoundingBox, PPM, Ppm};
+use noise::noise;
 use proptest::prelude::*;
 
 /// A picture of noise from a seed.
-fn noise<T: Copy + Default>(
+fn noisy<T: Copy + Default>(
     width: usize,
     height: usize,
     seed: u64,
     mut pixel: impl FnMut(&mut dyn FnMut() -> u64) -> T,
 ) -> Plane<T> {
-    let mut state = seed;
-    // SplitMix64 (Steele, Lea and Flood 2014).
-    let mut next = move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
+    let mut indices = 0..;
+    let mut next = || indices.next().map_or(0, |index| noise(seed, index));
     Plane::from_pixels(width, height, (0..width * height).map(|_| pixel(&mut next)).collect()).unwrap()
 }
 
 fn noise_rgb(width: usize, height: usize, seed: u64) -> ImageRgb8 {
-    noise(width, height, seed, |next| next().to_le_bytes()[..3].try_into().unwrap())
+    noisy(width, height, seed, |next| next().to_le_bytes()[..3].try_into().unwrap())
 }
 
-/// Brightness that changes slowly in places and fast in others.
+/// A mask of noise, of which that many in 16 pixels are set.
 fn noise_mask(width: usize, height: usize, seed: u64, of_16: u64) -> ImageGrey8 {
-    noise(width, height, seed, |next| if next() % 16 < of_16 { 255 } else { 0 })
+    noisy(width, height, seed, |next| if next() % 16 < of_16 { 255 } else { 0 })
 }
 
 fn pictures<M: Machine, T: larder_kernels::cuda::Plain>(machine: &M, planes: &[Plane<T>]) -> Pictures<M, T> {
@@ -137,7 +133,7 @@ fn check_conversions(
         }
     }
     let mask = noise_mask(width, height, seed, 8);
-    let light = noise(width, height, seed, |next| (next() % 1000) as f32 / 1000.0);
+    let light = noisy(width, height, seed, |next| (next() % 1000) as f32 / 1000.0);
     let smoothed = Pictures::new(machine, width, height, 1).unwrap();
     let weights = [0.1, 0.2, 0.4, 0.2, 0.1];
     vision::smooth(machine, &pictures(machine, std::slice::from_ref(&light)), weights, &smoothed).unwrap();
@@ -169,7 +165,7 @@ fn check_conversions(
 }
 
 fn check_grey_change(machine: &impl Machine, width: usize, height: usize, unit: u16, seed: u64) {
-    let depth = |seed| noise(width, height, seed, |next| if next() % 4 == 0 { 0 } else { next() as u16 });
+    let depth = |seed| noisy(width, height, seed, |next| if next() % 4 == 0 { 0 } else { next() as u16 });
     let (now, then): (ImageGrey16, ImageGrey16) = (depth(seed), depth(seed + 1));
     let into = Pictures::new(machine, width, height, 1).unwrap();
     let on_machine = [&now, &then].map(|picture| pictures(machine, std::slice::from_ref(picture)));
@@ -203,36 +199,37 @@ fn by_distance<D: Copy + PartialOrd>(trains: usize, distance: impl Fn(usize) -> 
 /// Nearest two and matches against plain loops over `distance(query, train)`.
 fn check_matching<M: Machine, T: Compared<Distance: Copy + PartialOrd + std::fmt::Debug>>(
     machine: &M,
-    [queries, trains]: [&Descriptors<M, T>; 2],
+    [queries, trains]: [Held<T>; 2],
     counts: [usize; 2],
     distance: impl Fn(usize, usize) -> Option<T::Distance>,
     is_clear: impl Fn(T::Distance, T::Distance, f32) -> bool,
 ) {
     let forward: Vec<_> = (0..counts[0]).map(|query| by_distance(counts[1], |train| distance(query, train))).collect();
     let back: Vec<_> = (0..counts[1]).map(|train| by_distance(counts[0], |query| distance(query, train))).collect();
-    let found = |query: usize, &(distance, train): &(T::Distance, u32)| Match { query: query as u32, train, distance };
-    let expected: Vec<NearestTwo<T::Distance>> = forward
-        .iter()
-        .enumerate()
-        .map(|(query, all)| [0, 1].map(|rank| all.get(rank).map(|near| found(query, near))))
-        .collect();
-    assert_eq!(matching::nearest_two(machine, queries, trains).unwrap(), expected);
+    let near =
+        |all: &[(T::Distance, u32)], rank: usize| all.get(rank).map(|&(distance, index)| Neighbour { distance, index });
+    let expected: Vec<Nearest2<T::Distance>> =
+        forward.iter().map(|all| Nearest2 { best: near(all, 0), second: near(all, 1) }).collect();
+    assert_eq!(matching::nearest2(machine, queries, trains).unwrap(), expected);
+    // Less than is needed at first, and used again.
+    let mut memory = MatchMemory::new(machine, counts[0] / 2).unwrap();
     for (ratio, cross_check) in [(None, false), (Some(0.8), false), (None, true), (Some(0.95), true)] {
         let holds = |query: usize, all: &Vec<(T::Distance, u32)>| {
             let best = all.first()?;
             let clear = ratio.is_none_or(|ratio| all.get(1).is_some_and(|second| is_clear(best.0, second.0, ratio)));
             let mutual = !cross_check || back[best.1 as usize].first()?.1 == query as u32;
-            (clear && mutual).then(|| found(query, best))
+            (clear && mutual).then_some(Match { query: query as u32, train: best.1, distance: best.0 })
         };
         let expected: Vec<_> = forward.iter().enumerate().filter_map(|(query, all)| holds(query, all)).collect();
-        assert_eq!(matching::matches(machine, queries, trains, ratio, cross_check).unwrap(), expected);
+        let params = MatchParams { ratio, cross_check };
+        assert_eq!(matching::matches(machine, queries, trains, params, &mut memory).unwrap(), expected);
     }
 }
 
 fn check_hamming(machine: &impl Machine, queries: usize, trains: usize, seed: u64) {
     // Few bits, so that there are ties.
     let some = |count, seed| -> Vec<BinaryDescriptor> {
-        let words = noise(count, 8, seed, |next| next() & next() & next() & 0x8000_0000_0010_0401);
+        let words = noisy(count, 8, seed, |next| next() & next() & next() & 0x8000_0000_0010_0401);
         words.pixels().as_chunks().0.to_vec()
     };
     let (queries, trains) = (some(queries, seed), some(trains, seed + 1));
@@ -241,13 +238,19 @@ fn check_hamming(machine: &impl Machine, queries: usize, trains: usize, seed: u6
         Some(queries[query].iter().zip(trains[train]).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>())
     };
     let is_clear = |best: u32, second: u32, ratio: f32| (best as f32) < ratio * second as f32;
-    check_matching(machine, on_machine.each_ref(), [queries.len(), trains.len()], distance, is_clear);
+    check_matching(
+        machine,
+        on_machine.each_ref().map(Descriptors::held),
+        [queries.len(), trains.len()],
+        distance,
+        is_clear,
+    );
 }
 
 fn check_l2(machine: &impl Machine, queries: usize, trains: usize, components: usize, seed: u64) {
     let scale = seed as u16;
     let some = |count, seed| {
-        let values = noise(count, components, seed, |next| match next() % 2000 {
+        let values = noisy(count, components, seed, |next| match next() % 2000 {
             0 => f32::NAN,
             1 => f32::INFINITY,
             // Sixteenths add up without rounding, so that there are ties; fifteenths do not.
@@ -263,7 +266,13 @@ fn check_l2(machine: &impl Machine, queries: usize, trains: usize, components: u
         sum.is_finite().then_some(sum)
     };
     let is_clear = |best: f32, second: f32, ratio: f32| best < ratio * ratio * second;
-    check_matching(machine, on_machine.each_ref(), [queries.len(), trains.len()], distance, is_clear);
+    check_matching(
+        machine,
+        on_machine.each_ref().map(Descriptors::held),
+        [queries.len(), trains.len()],
+        distance,
+        is_clear,
+    );
 }
 
 const INPUT: InputFormat = InputFormat { width: 40, height: 24, bgr: false, pad: Some(114), mean: 12.5, scale: 0.017 };
@@ -286,7 +295,7 @@ fn check_all(machine: &impl Machine) {
 }
 
 fn some_boxes(count: usize, seed: u64) -> Vec<(BoundingBox, Ppm)> {
-    noise(count, 1, seed, |next| {
+    noisy(count, 1, seed, |next| {
         let mut side = |most: u64| (next() % most) as u16;
         let [left, top, width, height] = [side(200), side(150), side(60), side(60)];
         // Equal scores, empty boxes.

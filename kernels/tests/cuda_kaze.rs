@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cuda;
+mod noise;
 
 use cuda::HostMachine;
 use larder_cuda_host::{Build, Order};
@@ -20,19 +21,17 @@ use larder_kernels::{
         cuda::{DeviceAkaze, DeviceKaze},
     },
     letterbox::{InputFormat, letterbox},
+    matching::{MatchParams, MatchScratch, match_binary},
+    nms::non_maximum_suppression,
     opponent::OpponentImage,
 };
+use larder_records::{BoundingBox, Ppm};
+use noise::{binary, noise};
 
 /// Discs and boxes of many sizes and a little noise: something at every scale.
 fn picture(width: usize, height: usize, seed: u64) -> ImageGrey8 {
-    let mut state = seed;
-    // SplitMix64 (Steele, Lea and Flood 2014).
-    let mut next = |most: u64| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % most) as i64
-    };
+    let mut indices = 0..;
+    let mut next = |most: u64| indices.next().map_or(0, |index| (noise(seed, index) % most) as i64);
     let shapes: Vec<[i64; 5]> = (0..width * height / 120)
         .map(|_| [next(width as u64), next(height as u64), 2 + next(12), next(2), 30 + next(200)])
         .collect();
@@ -115,7 +114,7 @@ fn features_are_those_of_the_cpu_in_every_order_of_threads() {
 
 /// Frames in two batches, the second with one frame less, on two backends that take turns.
 fn check_frames<M: Machine>(machines: [M; 2]) {
-    let (width, height) = (90, 64);
+    let (width, height) = (160, 120);
     let rgb = |seed| {
         let planes =
             [picture(width, height, seed), picture(width, height, seed + 50), picture(width, height, seed + 90)];
@@ -135,10 +134,20 @@ fn check_frames<M: Machine>(machines: [M; 2]) {
         reach: 2,
         threshold: 40,
         features: Some(akaze.clone()),
+        matching: MatchParams::default(),
     };
+    let grey = |frame: &ImageRgb8| {
+        let pixel = |&[r, g, b]: &[u8; 3]| {
+            ((4899 * u32::from(r) + 9617 * u32::from(g) + 1868 * u32::from(b) + 8192) >> 14) as u8
+        };
+        ImageGrey8::from_pixels(width, height, frame.pixels().iter().map(pixel).collect()).unwrap()
+    };
+    // The features of the first frame among others.
+    let references = [binary(0, 20), akaze_on_cpu(&akaze, &grey(&frames[0])).descriptors, binary(20, 20)].concat();
     let mut backends = machines.map(|machine| FrameBackend::new(machine, params.clone()).unwrap());
     for (backend, frames) in backends.iter_mut().zip(frames.chunks(2)) {
         backend.set_scene(&empty, &known).unwrap();
+        backend.set_references(&references).unwrap();
         backend.begin(&frames.iter().collect::<Vec<_>>()).unwrap();
     }
     let seen: Vec<Seen> = backends.iter_mut().flat_map(|backend| backend.finish().unwrap()).collect();
@@ -156,12 +165,19 @@ fn check_frames<M: Machine>(machines: [M; 2]) {
         let changed = components(&change, &mut ComponentScratch::default());
         assert!(!changed.is_empty());
         assert_eq!(seen.changed, changed);
-        let grey = |&[r, g, b]: &[u8; 3]| {
-            ((4899 * u32::from(r) + 9617 * u32::from(g) + 1868 * u32::from(b) + 8192) >> 14) as u8
-        };
-        let grey = ImageGrey8::from_pixels(width, height, frame.pixels().iter().map(grey).collect()).unwrap();
-        assert_eq!(seen.features.as_ref().unwrap(), &akaze_on_cpu(&akaze, &grey));
+        let features = akaze_on_cpu(&akaze, &grey(frame));
+        assert_eq!(seen.features.as_ref().unwrap(), &features);
+        let (mut matches, params) = (Vec::new(), MatchParams::default());
+        match_binary(&features.descriptors, &references, params, 1, &mut MatchScratch::default(), &mut matches);
+        assert_eq!(seen.matches, matches);
     }
+    assert!(!seen[0].matches.is_empty());
+    let boxes: Vec<(BoundingBox, Ppm)> = (0..40)
+        .map(|i| (BoundingBox { left: i % 7, top: i % 5, right: 20 + i % 11, bottom: 30 }, Ppm::from(i * 37 % 29)))
+        .collect();
+    let kept = backends[0].suppress(&boxes, 800_000).unwrap();
+    assert!(kept.len() > 1 && kept.len() < boxes.len(), "{}", kept.len());
+    assert_eq!(kept, non_maximum_suppression(&boxes, 800_000));
 }
 
 #[test]

@@ -23,13 +23,13 @@ use crate::vision::VisionError;
 
 /// A reference picture is made so large, along its longer side, before it is looked at: the pictures of catalogues are small,
 /// and features smaller than a letter are found only in larger ones.
-const REFERENCE_SIDE: usize = 480;
+const REFERENCE_SIDE: usize = 640;
 /// A picture that is asked about shows more than the product.
-const QUERY_SIDE: usize = 640;
+const QUERY_SIDE: usize = 900;
 /// Packages in the dim corner of a shelf have weak edges.
 const THRESHOLD: f32 = 1e-4;
 /// The strongest are kept.
-const MAX_POINTS: usize = 3000;
+const MAX_POINTS: usize = 4000;
 
 /// Why a gallery cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,11 @@ impl Look {
         let longer = (bounds.right.saturating_sub(bounds.left)).max(bounds.bottom.saturating_sub(bounds.top));
         let zoom = side as f64 / f64::from(longer.max(1));
         Ok(Self { described, image, zoom, corner: [f64::from(bounds.left), f64::from(bounds.top)] })
+    }
+
+    /// The picture, as large as it is looked at.
+    pub(crate) fn image(&self) -> &ImageRgb8 {
+        &self.image
     }
 
     /// How many local features it has.

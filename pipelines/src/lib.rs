@@ -11,6 +11,7 @@ mod intake;
 mod inventory;
 mod looks;
 mod market;
+pub mod recogniser;
 mod review;
 mod views;
 pub mod vision;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use larder_pipelines::vision::{References, Scene, SceneLearner, Scratch, Vision, VisionConfig};
+use larder_pipelines::vision::{FeatureConfig, References, Scene, SceneLearner, Scratch, Vision, VisionConfig};
 use larder_records::{
     ApplianceId, BoundingBox, Frame, FrameResult, Image, ImageEncoding, Modality, Payload, ProductId, SensorId, Time,
 };
@@ -78,7 +78,10 @@ fn cutting(image: &Image, b: BoundingBox) -> Image {
 }
 
 fn learn(photos: &[u32], enrolled: Enrolled) -> Vision {
-    let config = VisionConfig::default();
+    learn_by(VisionConfig::default(), photos, enrolled)
+}
+
+fn learn_by(config: VisionConfig, photos: &[u32], enrolled: Enrolled) -> Vision {
     let mut learner = SceneLearner::default();
     for &number in photos {
         let boxes: Vec<BoundingBox> = truth(number).into_iter().map(|object| object.0).collect();
@@ -205,6 +208,36 @@ fn products_enrolled_from_four_photos_are_counted_in_the_others() {
     eprintln!("mean F1 of {} choices: {mean:.4}", scores.len());
     assert!(scores.iter().all(|&f1| f1 >= 0.92), "{scores:?}");
     assert!(mean >= 0.95, "{mean}");
+}
+
+#[test]
+fn local_features_do_not_hurt() {
+    if absent() {
+        return;
+    }
+    let how = FeatureConfig::default();
+    let with = VisionConfig { features: Some(how.clone()), ..VisionConfig::default() };
+    for choice in CHOICES {
+        let (plain, asking) = (learn(&choice, Enrolled::Boxes), learn_by(with.clone(), &choice, Enrolled::Boxes));
+        assert_ne!(plain.fingerprint(), asking.fingerprint());
+        let (mut all, mut asked, mut raised, mut other) = (0, 0, 0, 0);
+        let mut scratch = Scratch::default();
+        for number in PHOTOS.into_iter().filter(|number| !choice.contains(number)) {
+            let [before, after] = [&plain, &asking].map(|vision| vision.see(&positive(number), &mut scratch).unwrap());
+            assert_eq!(before.sightings.len(), after.sightings.len());
+            for (before, after) in before.sightings.iter().zip(&after.sightings) {
+                let (before, after) = (&before.candidates, &after.candidates);
+                assert_eq!(before.len(), after.len(), "no candidate comes or goes");
+                all += 1;
+                asked += u32::from(how.asks(before));
+                raised += u32::from(before != after);
+                other += u32::from(before.first().map(|best| best.product) != after.first().map(|best| best.product));
+            }
+        }
+        eprintln!("features: {all} sightings, {asked} asked about, {raised} raised, {other} another product");
+        let (plain, asking) = (evaluate(&plain, &choice), evaluate(&asking, &choice));
+        assert!(asking.f1() >= plain.f1() - 0.01);
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use larder_kernels::simd::{InstructionSet, widest};
+use larder::eyes::vectors;
+use larder_kernels::simd::widest;
 use serde::Serialize;
 
 use super::output::{Output, table};
@@ -41,13 +42,8 @@ impl Doctor {
 }
 
 fn processor() -> Finding {
-    let set = match widest() {
-        InstructionSet::Avx512 => "AVX-512",
-        InstructionSet::Avx2 => "AVX2",
-        InstructionSet::Portable => "no wide vectors that are used",
-    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Finding { what: "processor", found: true, says: format!("{cores} threads, {set}") }
+    Finding { what: "processor", found: true, says: format!("{cores} threads, {}", vectors(widest())) }
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -72,12 +72,14 @@ pub(super) struct Replayed {
     #[serde(flatten)]
     pub(super) counts: Counts,
     pub(super) seconds: f64,
+    /// What vision ran on.
+    vision: String,
 }
 
 impl Replay {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         let replayed = self.replay(output)?;
-        output.result(&replayed, |Replayed { counts: c, seconds }| {
+        output.result(&replayed, |Replayed { counts: c, seconds, vision: _ }| {
             format!(
                 "{} events in {seconds:.1} s ({:.0}/s): {} readings, {} frames with {} sightings, {} declared movements; \
                  {} duplicates, {} dead letters\n{} view changes in {} commits",
@@ -149,12 +151,14 @@ impl Replay {
             pace: self.speed,
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
+        let vision = larder::eyes::backend();
+        output.say(&format!("vision: {vision}"))?;
         let bar = output.progress("replaying", bytes, "bytes");
         let counts =
             larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
                 bar.set_position(bytes);
             })?;
         bar.finish_and_clear();
-        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64() })
+        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision })
     }
 }

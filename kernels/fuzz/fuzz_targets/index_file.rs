@@ -25,7 +25,8 @@ fn described(which: u32) -> Described {
     });
     let value = |i: u32| (((i + which * 7919).wrapping_mul(2_654_435_761) >> 16) & 255) as f32 / 800.0 - 0.16;
     let descriptors = FloatDescriptors::from_values(64, (0..12 * 64).map(value).collect()).unwrap_or_default();
-    Described::from_float(&FloatFeatures { keypoints: keypoints.collect(), descriptors }, 120, 120).expect("one for each")
+    Described::from_float(&FloatFeatures { keypoints: keypoints.collect(), descriptors }, 120, 120)
+        .expect("one for each")
 }
 
 /// An index of three products, one of which was removed again, in two writes.

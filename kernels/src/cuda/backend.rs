@@ -1,17 +1,19 @@
 //! What vision asks of a frame, on a machine: a batch of frames goes up once, and only results come down.
 
-use larder_records::BoundingBox;
+use larder_records::{BoundingBox, Ppm};
 
 use crate::{
     ImageGrey8, ImageRgb8,
     components::Component,
-    features::BinaryFeatures,
+    features::{BinaryDescriptor, BinaryFeatures},
     kaze::{Akaze, cuda::DeviceAkaze},
     letterbox::{InputFormat, Zoom},
+    matching::{Match, MatchParams},
 };
 
 use super::{
     Array, Machine,
+    matching::{Descriptors, MatchMemory, matches},
     vision::{self, ComponentMemory, Pictures},
 };
 
@@ -30,6 +32,8 @@ pub struct FrameParams {
     pub threshold: u8,
     /// What finds local features, if they are wanted.
     pub features: Option<Akaze>,
+    /// Which pairs of a feature and a reference are held to be of one point.
+    pub matching: MatchParams,
 }
 
 /// What was seen in a frame.
@@ -39,6 +43,8 @@ pub struct Seen {
     pub changed: Vec<Component>,
     /// Local features; none where a frame has more than a machine goes through.
     pub features: Option<BinaryFeatures>,
+    /// Features (the queries) and the references (the trains) that are held to be of one point, if there are any.
+    pub matches: Vec<Match<u32>>,
     /// The input of a network, three planes.
     pub input: Vec<f32>,
 }
@@ -47,6 +53,12 @@ pub struct Seen {
 struct Scene<M: Machine> {
     empty: Pictures<M, [u8; 3]>,
     known: Pictures<M, u8>,
+}
+
+/// What features are matched with, on a machine.
+struct References<M: Machine> {
+    descriptors: Descriptors<M, BinaryDescriptor>,
+    memory: MatchMemory<M>,
 }
 
 /// Looks at frames of one size on a machine.
@@ -58,6 +70,7 @@ pub struct FrameBackend<M: Machine> {
     params: FrameParams,
     frames: Pictures<M, [u8; 3]>,
     scene: Option<Scene<M>>,
+    references: Option<References<M>>,
     change: Pictures<M, u8>,
     components: ComponentMemory<M>,
     input: Array<M, f32>,
@@ -86,6 +99,7 @@ impl<M: Machine> FrameBackend<M> {
             features: params.features.as_ref().map(find).transpose()?,
             frames,
             scene: None,
+            references: None,
             begun: 0,
             machine,
             params,
@@ -104,6 +118,25 @@ impl<M: Machine> FrameBackend<M> {
         let (empty, known) = (Pictures::from(&self.machine, &[empty])?, Pictures::from(&self.machine, &[known])?);
         self.scene = Some(Scene { empty, known });
         Ok(())
+    }
+
+    /// From now on features are matched with these; the frames' own descriptors need not come down for that.
+    ///
+    /// # Errors
+    /// Where there is not so much memory, or the machine fails.
+    pub fn set_references(&mut self, references: &[BinaryDescriptor]) -> Result<(), M::Error> {
+        let descriptors = Descriptors::binary(&self.machine, references)?;
+        let memory = MatchMemory::new(&self.machine, 0)?;
+        self.references = Some(References { descriptors, memory });
+        Ok(())
+    }
+
+    /// Of the boxes that a network sees in one frame, those that remain ([`crate::nms::non_maximum_suppression`]).
+    ///
+    /// # Errors
+    /// Where the machine fails.
+    pub fn suppress(&self, boxes: &[(BoundingBox, Ppm)], max_iou: Ppm) -> Result<Vec<usize>, M::Error> {
+        vision::non_maximum_suppression(&self.machine, boxes, max_iou)
     }
 
     /// Copies frames to the machine and starts to look at them; does not wait. How the network's input was zoomed, if there is
@@ -151,7 +184,13 @@ impl<M: Machine> FrameBackend<M> {
         if let Some(features) = &mut self.features
             && let Some(found) = features.finish(machine)?
         {
-            seen.iter_mut().zip(found).for_each(|(seen, features)| seen.features = Some(features));
+            for (index, (seen, found)) in seen.iter_mut().zip(found).enumerate() {
+                if let Some(References { descriptors, memory }) = &mut self.references {
+                    let queries = features.descriptors(index, found.keypoints.len());
+                    seen.matches = matches(machine, queries, descriptors.held(), self.params.matching, memory)?;
+                }
+                seen.features = Some(found);
+            }
         }
         let planes = self.input.len() / self.params.count;
         for (index, seen) in seen.iter_mut().enumerate() {

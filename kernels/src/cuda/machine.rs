@@ -225,6 +225,15 @@ impl<M: Machine, T: Plain> Array<M, T> {
         Ok(array)
     }
 
+    /// Where kernels find the values from the place `at` on.
+    ///
+    /// # Panics
+    /// Where there are not so many.
+    pub(crate) fn at(&self, at: usize) -> Argument {
+        assert!(at <= self.len, "values beyond the array");
+        Argument::Address(self.memory.address() + (at * size_of::<T>()) as u64)
+    }
+
     /// The number of values.
     pub fn len(&self) -> usize {
         self.len

@@ -1,8 +1,10 @@
 //! Brute-force matching on a [`Machine`].
 
+use std::marker::PhantomData;
+
 use crate::{
     features::{BinaryDescriptor, FloatDescriptors},
-    matching::Match,
+    matching::{Match, MatchParams, Nearest2, Neighbour},
 };
 
 use super::{
@@ -10,9 +12,6 @@ use super::{
     table,
     vision::Numbering,
 };
-
-/// The nearest train and the next, as many as there are.
-pub type NearestTwo<D> = [Option<Match<D>>; 2];
 
 /// The most components of a float descriptor: more do not fit in shared memory.
 pub const MAX_COMPONENTS: usize = 128;
@@ -51,6 +50,39 @@ impl<M: Machine> Descriptors<M, f32> {
     }
 }
 
+impl<M: Machine, T> Descriptors<M, T> {
+    /// Where kernels find them.
+    pub fn held(&self) -> Held<'_, T> {
+        let Self { values, components, count } = self;
+        Held { values: values.into(), components: *components, count: *count, memory: PhantomData }
+    }
+}
+
+/// Descriptors in memory that is a machine's as long as this is.
+#[derive(Debug)]
+pub struct Held<'a, T> {
+    values: Argument,
+    components: usize,
+    count: usize,
+    memory: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Held<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Held<'_, T> {}
+
+impl<'a> Held<'a, BinaryDescriptor> {
+    /// `count` of `all` from the place `at` on.
+    pub(crate) fn of_bits<M: Machine>(all: &'a Array<M, BinaryDescriptor>, at: usize, count: usize) -> Self {
+        assert!(at <= all.len() && count <= all.len() - at, "descriptors beyond the array");
+        Self { values: all.at(at), components: 1, count, memory: PhantomData }
+    }
+}
+
 /// How two descriptors are compared on a machine.
 pub trait Compared: Sized {
     /// Differing bits (`u32`), or the squared Euclidean distance (`f32`).
@@ -67,8 +99,8 @@ pub trait Compared: Sized {
     /// Where the machine fails.
     fn nearest<M: Machine>(
         machine: &M,
-        queries: &Descriptors<M, Self>,
-        trains: &Descriptors<M, Self>,
+        queries: Held<Self>,
+        trains: Held<Self>,
         into: &Array<M, [u64; 2]>,
     ) -> Result<(), M::Error>;
 }
@@ -87,12 +119,11 @@ impl Compared for BinaryDescriptor {
 
     fn nearest<M: Machine>(
         machine: &M,
-        queries: &Descriptors<M, Self>,
-        trains: &Descriptors<M, Self>,
+        queries: Held<Self>,
+        trains: Held<Self>,
         into: &Array<M, [u64; 2]>,
     ) -> Result<(), M::Error> {
-        let arguments =
-            [(&queries.values).into(), queries.count.into(), (&trains.values).into(), trains.count.into(), into.into()];
+        let arguments = [queries.values, queries.count.into(), trains.values, trains.count.into(), into.into()];
         launch(machine, &table::HAMMING_NEAREST, [queries.count, 1, 1], &arguments)
     }
 }
@@ -111,22 +142,16 @@ impl Compared for f32 {
 
     fn nearest<M: Machine>(
         machine: &M,
-        queries: &Descriptors<M, Self>,
-        trains: &Descriptors<M, Self>,
+        queries: Held<Self>,
+        trains: Held<Self>,
         into: &Array<M, [u64; 2]>,
     ) -> Result<(), M::Error> {
         let components = queries.components;
         let comparable = components == trains.components || queries.count == 0 || trains.count == 0;
         assert!(comparable, "descriptors of different kinds");
         let shared = size_of::<f32>() * (table::MATCH_TILE * (components + 1) + table::MATCH_WARPS * components);
-        let arguments = [
-            (&queries.values).into(),
-            queries.count.into(),
-            (&trains.values).into(),
-            trains.count.into(),
-            components.into(),
-            into.into(),
-        ];
+        let arguments =
+            [queries.values, queries.count.into(), trains.values, trains.count.into(), components.into(), into.into()];
         launch_sharing(machine, &table::L2_NEAREST, [queries.count, 1, 1], shared, &arguments)
     }
 }
@@ -141,25 +166,58 @@ const NONE: u64 = u64::MAX;
 ///
 /// # Panics
 /// Where float descriptors have different numbers of components.
-pub fn nearest_two<M: Machine, T: Compared>(
+pub fn nearest2<M: Machine, T: Compared>(
     machine: &M,
-    queries: &Descriptors<M, T>,
-    trains: &Descriptors<M, T>,
-) -> Result<Vec<NearestTwo<T::Distance>>, M::Error> {
+    queries: Held<T>,
+    trains: Held<T>,
+) -> Result<Vec<Nearest2<T::Distance>>, M::Error> {
     let nearest = Array::new(machine, queries.count)?;
     T::nearest(machine, queries, trains, &nearest)?;
-    let keys = nearest.first(machine, queries.count)?;
-    let found = |query: u32, key: u64| (key != NONE).then(|| of_key::<T>(query, key));
-    Ok((0..).zip(keys).map(|(query, keys)| keys.map(|key| found(query, key))).collect())
+    let of_key = |key: u64| (key != NONE).then(|| of_key::<T>(key));
+    let of_keys = |[best, second]: [u64; 2]| Nearest2 { best: of_key(best), second: of_key(second) };
+    Ok(nearest.first(machine, queries.count)?.into_iter().map(of_keys).collect())
 }
 
-fn of_key<T: Compared>(query: u32, key: u64) -> Match<T::Distance> {
-    Match { query, train: key as u32, distance: T::distance((key >> 32) as u32) }
+fn of_key<T: Compared>(key: u64) -> Neighbour<T::Distance> {
+    Neighbour { distance: T::distance((key >> 32) as u32), index: key as u32 }
 }
 
-/// The pairs held for the same point, in the order of the queries; all of it on the machine. With `ratio`, the nearest must
-/// be nearer than that part of the distance of the second; with `cross_check`, the query must in turn be the nearest to its
-/// train.
+/// What [`matches`] needs beside the descriptors; grows with them.
+#[derive(Debug)]
+pub struct MatchMemory<M: Machine> {
+    nearest: Array<M, [u64; 2]>,
+    back: Array<M, [u64; 2]>,
+    marks: Array<M, u8>,
+    places: Array<M, i32>,
+    found: Array<M, u64>,
+    numbering: Numbering<M>,
+}
+
+impl<M: Machine> MatchMemory<M> {
+    /// For so many queries at first.
+    ///
+    /// # Errors
+    /// Where there is not so much memory.
+    pub fn new(machine: &M, queries: usize) -> Result<Self, M::Error> {
+        Ok(Self {
+            nearest: Array::new(machine, queries)?,
+            back: Array::new(machine, 0)?,
+            marks: Array::new(machine, queries)?,
+            places: Array::new(machine, queries)?,
+            found: Array::new(machine, queries)?,
+            numbering: Numbering::new(machine, queries, 1)?,
+        })
+    }
+
+    fn grow(&mut self, machine: &M, queries: usize, back: usize) -> Result<(), M::Error> {
+        if self.nearest.len() < queries {
+            *self = Self::new(machine, queries.next_power_of_two())?;
+        }
+        self.back.grow(machine, back)
+    }
+}
+
+/// The pairs held for the same point, in the order of the queries; all of it on the machine.
 ///
 /// # Errors
 /// Where the machine fails.
@@ -168,33 +226,34 @@ fn of_key<T: Compared>(query: u32, key: u64) -> Match<T::Distance> {
 /// Where float descriptors have different numbers of components.
 pub fn matches<M: Machine, T: Compared>(
     machine: &M,
-    queries: &Descriptors<M, T>,
-    trains: &Descriptors<M, T>,
-    ratio: Option<f32>,
-    cross_check: bool,
+    queries: Held<T>,
+    trains: Held<T>,
+    params: MatchParams,
+    memory: &mut MatchMemory<M>,
 ) -> Result<Vec<Match<T::Distance>>, M::Error> {
     let count = queries.count;
     if count == 0 {
         return Ok(Vec::new());
     }
-    let nearest = Array::<M, [u64; 2]>::new(machine, count)?;
-    let back = Array::<M, [u64; 2]>::new(machine, if cross_check { trains.count } else { 0 })?;
-    let marks = Array::<M, u8>::new(machine, count)?;
-    let (places, out) = (Array::<M, i32>::new(machine, count)?, Array::<M, u64>::new(machine, count)?);
-    let numbering = Numbering::new(machine, count, 1)?;
-    T::nearest(machine, queries, trains, &nearest)?;
-    if cross_check {
-        T::nearest(machine, trains, queries, &back)?;
+    memory.grow(machine, count, if params.cross_check { trains.count } else { 0 })?;
+    let MatchMemory { nearest, back, marks, places, found, numbering } = memory;
+    T::nearest(machine, queries, trains, nearest)?;
+    if params.cross_check {
+        T::nearest(machine, trains, queries, back)?;
     }
-    let back = if cross_check { (&back).into() } else { Argument::Address(0) };
-    let ratio = ratio.map_or(-1.0, T::ratio);
-    let arguments = [(&nearest).into(), count.into(), back, ratio.into(), T::IS_FLOAT.into(), (&marks).into()];
+    let nearest = (&*nearest).into();
+    let back = if params.cross_check { (&*back).into() } else { Argument::Address(0) };
+    let ratio = params.ratio.map_or(-1.0, T::ratio);
+    let arguments = [nearest, count.into(), back, ratio.into(), T::IS_FLOAT.into(), (&*marks).into()];
     launch(machine, &table::MATCH_MARK, [count, 1, 1], &arguments)?;
-    numbering.run(machine, &marks, None, Some((&places, count)))?;
-    let arguments = [(&nearest).into(), (&places).into(), numbering.totals().into(), count.into(), (&out).into()];
+    numbering.run(machine, count, marks, None, Some((places, count)))?;
+    let arguments = [nearest, (&*places).into(), numbering.totals().into(), count.into(), (&*found).into()];
     launch(machine, &table::MATCH_GATHER, [count, 1, 1], &arguments)?;
     let total = numbering.totals().first(machine, 1)?[0].unsigned_abs() as usize;
-    let queries = places.first(machine, total)?;
-    let keys = out.first(machine, total)?;
-    Ok(queries.into_iter().zip(keys).map(|(query, key)| of_key::<T>(query.unsigned_abs(), key)).collect())
+    let pairs = places.first(machine, total)?.into_iter().zip(found.first(machine, total)?);
+    let of_pair = |(query, key): (i32, u64)| {
+        let Neighbour { distance, index } = of_key::<T>(key);
+        Match { query: query.unsigned_abs(), train: index, distance }
+    };
+    Ok(pairs.map(of_pair).collect())
 }

@@ -247,32 +247,34 @@ pub fn grey_change<M: Machine>(
     )
 }
 
-/// Numbers those of the `items` of each picture that are marked, in order.
+/// Numbers those of the items of each picture that are marked, in order.
 #[derive(Debug)]
 pub(crate) struct Numbering<M: Machine> {
     counts: Array<M, i32>,
     totals: Array<M, i32>,
-    items: usize,
     pictures: usize,
 }
 
 impl<M: Machine> Numbering<M> {
+    /// For at most `items` of each picture.
     pub(crate) fn new(machine: &M, items: usize, pictures: usize) -> Result<Self, M::Error> {
         let parts = items.div_ceil(table::NUMBER_PART);
         let (counts, totals) = (Array::new(machine, parts * pictures)?, Array::new(machine, pictures)?);
-        Ok(Self { counts, totals, items, pictures })
+        Ok(Self { counts, totals, pictures })
     }
 
-    /// Gives each marked item its number, or each number below the capacity its item.
+    /// Gives each of the `items` that is marked its number, or each number below the capacity its item.
     pub(crate) fn run(
         &self,
         machine: &M,
+        items: usize,
         marks: &Array<M, u8>,
         numbers: Option<&Array<M, i32>>,
         places: Option<(&Array<M, i32>, usize)>,
     ) -> Result<(), M::Error> {
-        let (items, extent) = (self.items, [self.items, 1, self.pictures]);
+        let extent = [items, 1, self.pictures];
         let parts = items.div_ceil(table::NUMBER_PART);
+        assert!(parts * self.pictures <= self.counts.len(), "no room for the counts of {items} items");
         let (marks, counts) = (marks.into(), (&self.counts).into());
         launch(machine, &table::COUNT_MARKS, extent, &[marks, items.into(), parts.into(), counts])?;
         launch(machine, &table::ADD_COUNTS, [1, 1, self.pictures], &[counts, parts.into(), (&self.totals).into()])?;
@@ -337,7 +339,7 @@ impl<M: Machine> ComponentMemory<M> {
         let (w, h): (Argument, Argument) = (width.into(), height.into());
         let (parents, found) = ((&self.parents).into(), (&self.found).into());
         self.label(machine, masks, threshold)?;
-        self.numbering.run(machine, &self.is_root, Some(&self.numbers), None)?;
+        self.numbering.run(machine, width * height, &self.is_root, Some(&self.numbers), None)?;
         let capacity: Argument = self.capacity.into();
         launch(machine, &table::COMPONENT_CLEAR, [self.capacity, 1, count], &[capacity, found])?;
         let arguments = [w, h, capacity, parents, (&self.numbers).into(), found];

@@ -35,9 +35,13 @@ const PLACE: f64 = 0.25;
 /// and place (a quarter of the reference), each match voting for the two nearest bins of each (Lowe 2004, section 7.3).
 ///
 /// Each group holds the indices of its matches, ascending; those with most matches come first, at most `most`, none with fewer
-/// than three, and none of which a better one holds the larger half.
+/// than three, and none of which a better one holds the larger half. A reference without extent has none.
 pub fn clusters(matches: &[Posed], width: f64, height: f64, most: usize) -> Vec<Vec<u32>> {
     let side = width.max(height);
+    let extended = width > 0.0 && height > 0.0 && side < 1e6;
+    if !extended {
+        return Vec::new();
+    }
     let mut votes: Vec<([i64; 4], u32)> = Vec::with_capacity(matches.len() * 16);
     for (index, posed) in matches.iter().enumerate().filter(|(_, posed)| posed.is_sound()) {
         let Some([x, y]) = posed.map().and_then(|map| map.apply([width * 0.5, height * 0.5])) else { continue };
@@ -74,7 +78,7 @@ pub fn clusters(matches: &[Posed], width: f64, height: f64, most: usize) -> Vec<
 /// The two bins nearest to a coordinate, whose centres are at halves.
 fn nearest_two(coordinate: f64) -> [i64; 2] {
     let lower = (coordinate - 0.5).floor() as i64;
-    [lower, lower + 1]
+    [lower, lower.saturating_add(1)]
 }
 
 /// The view of a reference of `width` by `height` pixels that most matches agree on, better matches first: of each cluster a homography
@@ -208,6 +212,17 @@ mod tests {
                 .collect();
             verify(&matches, 300.0, 400.0, &Search::default());
             verify(&matches, f64::NAN, 0.0, &Search::default());
+        }
+    }
+
+    #[test]
+    fn a_reference_without_extent_is_nowhere() {
+        let mut random = Random::new(1);
+        let matches: Vec<Posed> = (0..20).map(|_| right(&mut random, 1.0, 0.5, [300.0, 300.0])).collect();
+        assert!(!clusters(&matches, 300.0, 400.0, 6).is_empty());
+        for (width, height) in [(0.0, 400.0), (300.0, 0.0), (f64::NAN, 400.0), (300.0, f64::INFINITY), (-1.0, -1.0)] {
+            assert!(clusters(&matches, width, height, 6).is_empty(), "{width} {height}");
+            assert_eq!(verify(&matches, width, height, &Search::default()), None);
         }
     }
 

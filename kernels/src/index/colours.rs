@@ -1,11 +1,11 @@
-//! What colours a product has, and where: what tells the apple's carton from the orange's.
+//! What a product looks like, small: what tells the apple's carton from the orange's, where all else of their print is the same.
 
 use crate::{ImageRgb8, homography::Homography};
 
 /// Squares along a side of the picture.
-const SIDE: usize = 12;
+const SIDE: usize = 64;
 /// Bytes of the colours of a product.
-pub(super) const BYTES: usize = SIDE * SIDE * 3 + 8 - (SIDE * SIDE * 3) % 8;
+pub(super) const BYTES: usize = SIDE * SIDE * 3 + 8;
 
 /// The mean colours of a picture in squares; the last byte says whether they are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,92 +49,155 @@ impl Colours {
     pub fn are_known(&self) -> bool {
         self.bytes[BYTES - 1] != 0
     }
+
+    fn squares(&self) -> Vec<[u8; 3]> {
+        self.bytes.as_chunks().0[..SIDE * SIDE].to_vec()
+    }
 }
 
 /// Points along a side of a square at which a picture is looked at.
 const POINTS: usize = 3;
+/// A square is paper, not print, where all of its colours are brighter.
+const PAPER: f32 = 240.0;
+/// Colours that differ by less in every channel are the same print.
+const SAME: f32 = 25.0;
+/// Only where colours differ by more than this (see [`opponents`]) do they tell two products apart.
+const TELLING: f32 = 15.0;
+/// What is farther from both is a hand or a reflection, and is as far from both.
+const STRANGE: f32 = 60.0;
+/// So many squares must show print, and so many of these must differ.
+const FEWEST: usize = SIDE * SIDE / 48;
+const FEWEST_TELLING: usize = SIDE * SIDE / 300;
 
-impl Colours {
-    /// How like the colours of a picture are where `map` takes the product's picture of `width` by `height` pixels: the
-    /// correlation over all squares that are seen and all channels, each less its mean, so that neither brightness nor tint of the
-    /// light matters much; -1 to 1. Squares without any of `places`, where features are, are background and left out. None where
-    /// colours are unknown, less than half of the squares are seen, or either is flat.
-    pub(super) fn likeness(
-        &self,
-        picture: &ImageRgb8,
-        map: &Homography,
-        [width, height]: [f64; 2],
-        places: impl Iterator<Item = [f64; 2]>,
-    ) -> Option<f64> {
-        if !self.are_known() {
-            return None;
-        }
-        let mut printed = [false; SIDE * SIDE];
-        for [x, y] in places {
-            let square =
-                |x: f64, length: f64| ((x + 0.5) / length * SIDE as f64).clamp(0.0, SIDE as f64 - 1.0) as usize;
-            printed[square(y, height) * SIDE + square(x, width)] = true;
-        }
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for square in (0..SIDE * SIDE).filter(|&square| printed[square]) {
-            let (mut sums, mut met) = ([0_u64; 3], 0);
-            for point in 0..POINTS * POINTS {
-                let at = |square: usize, point: usize, length: f64| {
-                    ((square * POINTS + point) as f64 + 0.5) / (SIDE * POINTS) as f64 * length - 0.5
-                };
-                let x = at(square % SIDE, point % POINTS, width);
-                let y = at(square / SIDE, point / POINTS, height);
-                let Some([x, y]) = map.apply([x, y]) else { continue };
-                let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
-                if x >= 0.0 && y >= 0.0 && x < picture.width() as f64 && y < picture.height() as f64 {
-                    let pixel = picture.row(y as usize)[x as usize];
-                    (0..3).for_each(|channel| sums[channel] += u64::from(pixel[channel]));
-                    met += 1;
-                }
-            }
-            if met * 2 > (POINTS * POINTS) as u64 {
-                ours.push(std::array::from_fn(|channel| i64::from(self.bytes[square * 3 + channel])));
-                theirs.push(sums.map(|sum| (sum / met) as i64));
-            }
-        }
-        (ours.len() * 2 >= printed.iter().filter(|&&printed| printed).count())
-            .then(|| correlation(&ours, &theirs))
-            .flatten()
+/// A product's colours, and pixels a row and rows of its picture.
+pub(super) type Print<'a> = (&'a Colours, [f64; 2]);
+
+/// How much better the print of one product explains a picture than that of another, -1 to 1, by the colours of the places where they
+/// differ: `map` takes the product's picture to the picture, and `between` to that of the other. The light may be of any
+/// colour: it is taken from where the prints are the same. None where there is nothing to go by.
+pub(super) fn preference(
+    picture: &ImageRgb8,
+    map: &Homography,
+    (own, size): Print<'_>,
+    (other, other_size): Print<'_>,
+    between: &Homography,
+) -> Option<f64> {
+    if !own.are_known() || !other.are_known() {
+        return None;
     }
+    let other = ImageRgb8::from_pixels(SIDE, SIDE, other.squares())?;
+    let [x, y] = other_size.map(|length| SIDE as f64 / length);
+    let into_squares =
+        Homography::from_rows([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])?.after(between);
+    let own: Vec<[f32; 3]> = own.squares().into_iter().map(|colour| colour.map(f32::from)).collect();
+    let (seen, other) = (seen(picture, map, size), seen(&other, &into_squares, size));
+    let printed = |i: usize| {
+        let paper = |colour: [f32; 3]| colour.iter().all(|&light| light > PAPER);
+        seen[i].is_some() && other[i].is_some_and(|other| !(paper(own[i]) && paper(other)))
+    };
+    let printed: Vec<usize> = (0..SIDE * SIDE).filter(|&i| printed(i)).collect();
+    if printed.len() < FEWEST {
+        return None;
+    }
+    let filled = |squares: &[Option<[f32; 3]>]| squares.iter().zip(&own).map(|(s, own)| s.unwrap_or(*own)).collect();
+    let (seen, other): (Vec<[f32; 3]>, Vec<[f32; 3]>) = (filled(&seen), filled(&other));
+    let [seen, own, other] = [seen, own, other].map(|squares| smooth(smooth(squares)));
+
+    let same = |i: &usize| (0..3).all(|channel| (own[*i][channel] - other[*i][channel]).abs() < SAME);
+    let mut lit: Vec<usize> = printed.iter().copied().filter(same).collect();
+    if lit.len() < FEWEST {
+        lit.clone_from(&printed);
+    }
+    let gains: [f32; 3] = std::array::from_fn(|channel| {
+        let gain = |&i: &usize| seen[i][channel] / ((own[i][channel] + other[i][channel]) * 0.5 + 8.0);
+        let mut gains: Vec<f32> = lit.iter().map(gain).collect();
+        gains.sort_by(f32::total_cmp);
+        gains[gains.len() / 2].max(0.02)
+    });
+    let (mut for_own, mut apart, mut telling) = (0.0_f64, 0.0_f64, 0);
+    for i in printed {
+        let seen = opponents(std::array::from_fn(|channel| seen[i][channel] / gains[channel]));
+        let (own, other) = (opponents(own[i]), opponents(other[i]));
+        let differ = squared(own, other);
+        if differ > TELLING * TELLING {
+            let off = |print| squared(seen, print).min(STRANGE * STRANGE);
+            for_own += f64::from((off(other) - off(own)).clamp(-differ, differ));
+            apart += f64::from(differ.min(STRANGE * STRANGE));
+            telling += 1;
+        }
+    }
+    (telling >= FEWEST_TELLING).then(|| for_own / apart)
 }
 
-/// Of whole numbers, summed exactly.
-fn correlation(a: &[[i64; 3]], b: &[[i64; 3]]) -> Option<f64> {
-    let count = a.len() as i64;
-    let (mut aa, mut bb, mut ab) = (0_i64, 0_i64, 0_i64);
-    for channel in 0..3 {
-        let sum = |values: &[[i64; 3]]| values.iter().map(|value| value[channel]).sum::<i64>();
-        let product = |a: &[[i64; 3]], b: &[[i64; 3]]| {
-            count * a.iter().zip(b).map(|(a, b)| a[channel] * b[channel]).sum::<i64>() - sum(a) * sum(b)
-        };
-        aa += product(a, a);
-        bb += product(b, b);
-        ab += product(a, b);
+/// The colours of a picture in the squares of a product's picture that `map` takes there; none where less than half of one is in it.
+fn seen(picture: &ImageRgb8, map: &Homography, [width, height]: [f64; 2]) -> Vec<Option<[f32; 3]>> {
+    let square = |square: usize| {
+        let (mut sums, mut met) = ([0_u32; 3], 0);
+        for point in 0..POINTS * POINTS {
+            let at = |square: usize, point: usize, length: f64| {
+                ((square * POINTS + point) as f64 + 0.5) / (SIDE * POINTS) as f64 * length - 0.5
+            };
+            let x = at(square % SIDE, point % POINTS, width);
+            let y = at(square / SIDE, point / POINTS, height);
+            let Some([x, y]) = map.apply([x, y]) else { continue };
+            let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
+            if x >= 0.0 && y >= 0.0 && x < picture.width() as f64 && y < picture.height() as f64 {
+                let pixel = picture.row(y as usize)[x as usize];
+                (0..3).for_each(|channel| sums[channel] += u32::from(pixel[channel]));
+                met += 1;
+            }
+        }
+        (met * 2 > (POINTS * POINTS) as u32).then(|| sums.map(|sum| sum as f32 / met as f32))
+    };
+    (0..SIDE * SIDE).map(square).collect()
+}
+
+/// A binomial of five squares along both axes: the maps are a pixel or two off.
+fn smooth(mut squares: Vec<[f32; 3]>) -> Vec<[f32; 3]> {
+    const WEIGHTS: [f32; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 / 16.0];
+    for (step, across) in [(1, SIDE), (SIDE, 1)] {
+        let before = squares.clone();
+        for line in 0..SIDE {
+            for at in 0..SIDE {
+                let mut sum = [0.0; 3];
+                for (tap, weight) in WEIGHTS.iter().enumerate() {
+                    let place = (at + tap).saturating_sub(2).min(SIDE - 1);
+                    let square = before[line * across + place * step];
+                    (0..3).for_each(|channel| sum[channel] += weight * square[channel]);
+                }
+                squares[line * across + at * step] = sum;
+            }
+        }
     }
-    // Flat: a spread of two steps of brightness or less.
-    let flat = 4 * 3 * count * count;
-    (aa > flat && bb > flat).then(|| ab as f64 / (aa as f64 * bb as f64).sqrt())
+    squares
+}
+
+/// Red against green, yellow against blue, and half the brightness, which shadows change most.
+fn opponents([r, g, b]: [f32; 3]) -> [f32; 3] {
+    [r - g, (r + g) * 0.5 - b, (r + g + b) / 6.0]
+}
+
+fn squared(a: [f32; 3], b: [f32; 3]) -> f32 {
+    let off: [f32; 3] = std::array::from_fn(|i| a[i] - b[i]);
+    off[0] * off[0] + off[1] * off[1] + off[2] * off[2]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A carton with a coloured top, seen by `map` from the picture's pixels in a grey shop.
+    const SIZE: [f64; 2] = [120.0, 180.0];
+
+    /// A carton with stripes and a top of some colour, seen by what `back` undoes, in a grey shop.
     fn picture(colour: [u8; 3], back: &Homography, light: [u16; 3]) -> ImageRgb8 {
         let pixel = |i: usize| {
             let place = back.apply([(i % 320) as f64, (i / 320) as f64]);
             let shown = match place {
                 Some([x, y]) if (0.0..120.0).contains(&x) && (0.0..180.0).contains(&y) => {
-                    if y < 80.0 {
-                        colour
-                    } else {
-                        [230, 230, 220]
+                    match (y < 60.0, y % 30.0 < 12.0) {
+                        (true, _) => colour,
+                        (false, true) => [40, 60, 130],
+                        (false, false) => [230, 230, 220],
                     }
                 }
                 _ => [90, 90, 90],
@@ -144,28 +207,57 @@ mod tests {
         ImageRgb8::from_pixels(320, 320, (0..320 * 320).map(pixel).collect()).unwrap()
     }
 
+    fn crop(image: &ImageRgb8) -> Colours {
+        let pixels = (0..180).flat_map(|y| image.row(y)[..120].to_vec()).collect();
+        Colours::of(&ImageRgb8::from_pixels(120, 180, pixels).unwrap())
+    }
+
     #[test]
-    fn the_right_colour_is_more_alike_under_any_light() {
+    fn the_right_colour_is_preferred_under_any_light() {
         let (even, flat) = ([100, 100, 100], Homography::IDENTITY);
-        let all = || (0..12 * 18).map(|i| [f64::from(i % 12) * 10.0 + 5.0, f64::from(i / 12) * 10.0 + 5.0]);
-        let crop = |image: ImageRgb8| {
-            let pixels = (0..180).flat_map(|y| image.row(y)[..120].to_vec()).collect();
-            Colours::of(&ImageRgb8::from_pixels(120, 180, pixels).unwrap())
-        };
         let (green, orange) = ([60, 160, 50], [240, 130, 20]);
-        let reference = [crop(picture(green, &flat, even)), crop(picture(orange, &flat, even))];
+        let prints = [green, orange].map(|colour| crop(&picture(colour, &flat, even)));
         let map = Homography::from_similarity(1.3, 0.2, [60.0, 90.0], [170.0, 150.0]).unwrap();
         let back = map.inverse().unwrap();
         for (shown, colour) in [green, orange].into_iter().enumerate() {
             for light in [even, [100, 85, 60], [50, 55, 60]] {
                 let seen = picture(colour, &back, light);
-                let like = |which: usize| reference[which].likeness(&seen, &map, [120.0, 180.0], all()).unwrap();
-                assert!(like(shown) > like(1 - shown) + 0.1, "{shown} {light:?}: {} {}", like(shown), like(1 - shown));
+                let (right, wrong) = ((&prints[shown], SIZE), (&prints[1 - shown], SIZE));
+                let preferred = preference(&seen, &map, right, wrong, &flat).unwrap();
+                let other = preference(&seen, &map, wrong, right, &flat).unwrap();
+                assert!(preferred > 0.5 && other < -0.5, "{shown} {light:?}: {preferred} {other}");
             }
         }
-        let unknown = Colours::UNKNOWN.likeness(&picture(green, &back, even), &map, [120.0, 180.0], all());
-        assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn a_print_is_laid_over_the_other_where_it_belongs() {
+        let (even, flat) = ([100, 100, 100], Homography::IDENTITY);
+        let (green, orange) = ([60, 160, 50], [240, 130, 20]);
+        let own = crop(&picture(green, &flat, even));
+        // The other's picture is larger, and shows the carton elsewhere.
+        let between = Homography::from_similarity(0.9, 0.0, [0.0, 0.0], [25.0, 30.0]).unwrap();
+        let other = Colours::of(&picture(orange, &between.inverse().unwrap(), even));
+        let seen = picture(green, &flat, even);
+        let preferred = preference(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &between).unwrap();
+        assert!(preferred > 0.5, "{preferred}");
+        // What lies beside the other's carton, where it is taken to be.
+        let astray = Homography::from_similarity(0.9, 0.0, [0.0, 0.0], [900.0, 0.0]).unwrap();
+        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &astray), None);
+    }
+
+    #[test]
+    fn the_same_unknown_and_unseen_colours_prefer_none() {
+        let (even, flat) = ([100, 100, 100], Homography::IDENTITY);
+        let seen = picture([60, 160, 50], &flat, even);
+        let (own, other) = (crop(&seen), crop(&picture([240, 130, 20], &flat, even)));
+        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&own, SIZE), &flat), None);
+        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&Colours::UNKNOWN, SIZE), &flat), None);
         let beyond = Homography::from_similarity(1.0, 0.0, [0.0, 0.0], [900.0, 0.0]).unwrap();
-        assert_eq!(reference[0].likeness(&picture(green, &back, even), &beyond, [120.0, 180.0], all()), None);
+        assert_eq!(preference(&seen, &beyond, (&own, SIZE), (&other, SIZE), &flat), None);
+        for size in [[0.0, 0.0], [f64::NAN, 1.0]] {
+            assert_eq!(preference(&seen, &flat, (&own, SIZE), (&other, size), &flat), None);
+        }
+        assert!(!Colours::of(&ImageRgb8::new(SIDE - 1, 200)).are_known());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An inverted file over a learnt [`Vocabulary`], with 64-bit signatures (Jegou, Douze and Schmid 2008), gives a ranked list
 //! ([`ProductIndex::search`]); the best are compared feature by feature and verified by a homography ([`ProductIndex::recognise`]).
-//! [Decision 10](https://github.com/larder-rs/larder/blob/main/docs/decisions/0010-product-index.md) tells why.
+//! `docs/decisions/0010-product-index.md` tells why.
 //!
 //! The law holds here, too: answers depend on the vocabulary and on the products that there are, not on the order in which they were
 //! added, replaced and removed, nor on the number of threads. Votes are whole numbers.

@@ -7,10 +7,12 @@ use rayon::prelude::*;
 use crate::{
     ImageRgb8,
     features::Keypoint,
-    homography::{Homography, Pair, Posed, Search, verify},
+    homography::{Found, Homography, Pair, Posed, Search, verify},
 };
 
-use super::{Described, IndexError, Kind, ProductIndex, SearchScratch, Voting, codes::distances, segment::Segment};
+use super::{
+    Described, IndexError, Kind, ProductIndex, SearchScratch, Voting, codes::distances, colours, segment::Segment,
+};
 
 /// How products are recognised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,11 +22,12 @@ pub struct Recognition {
     /// How many of them are verified, best first.
     pub verified: usize,
     /// A feature of the picture is matched with the most alike of a product where the ratio of its distance to that of the next at
-    /// another place is below this (Lowe 2004, section 7.1).
+    /// another place is below this (Lowe 2004, section 7.1). A map is also sought among those that are below a stricter one.
     pub ratio: f64,
     /// How the map from the product's picture is searched.
     pub search: Search,
-    /// A product counts as seen where chance gives fewer such maps than ten to the power of this.
+    /// A product counts as seen where chance gives fewer such maps than ten to the power of this: 0 asks for one that is no chance. A picture
+    /// that is known to show a product is ranked better with 20 or so: what few matches say is then heard, too.
     pub log_chance: f64,
 }
 
@@ -61,8 +64,6 @@ pub struct Recognised {
     pub log_chance: f64,
     /// Features that agree with the map, in the order of the picture's.
     pub matches: Vec<Matched>,
-    /// How like the colours are, -1 to 1, where both are known.
-    pub likeness: Option<f64>,
     /// What it is ranked by: comparable within one picture.
     pub score: f64,
 }
@@ -70,7 +71,7 @@ pub struct Recognised {
 impl ProductIndex<'_> {
     /// The products that are seen in a picture, the best first, equal ones by their ids: the best of [`Self::search`], verified.
     ///
-    /// With the picture's colours, those of the products count, too.
+    /// With the picture's colours, they decide between products that have most of their print in common.
     ///
     /// # Errors
     /// [`IndexError::OtherKind`].
@@ -105,18 +106,65 @@ impl ProductIndex<'_> {
             .par_iter()
             .filter_map(|&product| {
                 let &(segment, place) = self.places.get(&product)?;
-                Candidate { picture, image, segment: &self.segments[segment as usize], place, how }.verify(product)
+                Candidate { picture, segment: &self.segments[segment as usize], place, how }.verify(product)
             })
             .collect();
         score(picture.kind, picture.len(), &mut seen);
         seen.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.product.cmp(&b.product)));
+        if let Some(image) = image {
+            self.settle_by_colours(image, &mut seen, how);
+        }
         Ok(seen)
+    }
+
+    /// Puts first the product that is preferred by its colours to those before it, of which it has most of the print.
+    fn settle_by_colours(&self, image: &ImageRgb8, seen: &mut [Recognised], how: &Recognition) {
+        let mut best = 0;
+        for rival in 1..seen.len().min(RIVALS) {
+            let Some(preferred) = self.preference(image, &seen[best], &seen[rival], how) else { continue };
+            if libm::log(seen[best].score / seen[rival].score) + PREFERRED * preferred < 0.0 {
+                best = rival;
+            }
+        }
+        if best > 0 {
+            seen[best].score = seen[0].score;
+            seen[..=best].rotate_right(1);
+        }
+    }
+
+    /// How much better the colours are explained by `one` than by `other`; none where their prints have too little in common.
+    fn preference(&self, image: &ImageRgb8, one: &Recognised, other: &Recognised, how: &Recognition) -> Option<f64> {
+        let at = |seen: &Recognised| {
+            let &(segment, place) = self.places.get(&seen.product)?;
+            Some((&self.segments[segment as usize], place))
+        };
+        let ((own, own_place), (rivals, rival_place)) = (at(one)?, at(other)?);
+        let described = rivals.row(rival_place, self.vocabulary.kind()).described;
+        let candidate = Candidate { picture: &described, segment: own, place: own_place, how };
+        let between = candidate.view(&candidate.points()).filter(|found| found.places >= SHARED)?.map;
+        let (colours, rival_colours) = (own.colours(own_place), rivals.colours(rival_place));
+        let size = |seen: &Recognised| [f64::from(seen.size.0), f64::from(seen.size.1)];
+        let (own, rival) = ((&colours, size(one)), (&rival_colours, size(other)));
+        let forth = colours::preference(image, &one.map, own, rival, &between);
+        let back = colours::preference(image, &other.map, rival, own, &between.inverse()?);
+        match (forth, back) {
+            (Some(forth), Some(back)) => Some((forth - back) * 0.5),
+            (forth, back) => forth.or(back.map(|back| -back)),
+        }
     }
 }
 
+/// Products whose colours are compared, the best first.
+const RIVALS: usize = 6;
+/// Features at places of their own that two products' pictures have in common where they are prints of one maker.
+const SHARED: u32 = 15;
+/// What a preference by colours, of -1 to 1, weighs against the logarithm of a ratio of scores.
+const PREFERRED: f64 = 1.0;
+/// A second, stricter limit of the ratio, as a share of the first.
+const STRICTER: f64 = 0.94;
+
 struct Candidate<'a> {
     picture: &'a Described,
-    image: Option<&'a ImageRgb8>,
     segment: &'a Segment<'a>,
     place: u32,
     how: &'a Recognition,
@@ -124,39 +172,56 @@ struct Candidate<'a> {
 
 impl Candidate<'_> {
     fn verify(&self, product: u64) -> Option<Recognised> {
-        let size = self.segment.size(self.place);
-        let (width, height) = (f64::from(size.0), f64::from(size.1));
-        let features = self.segment.features(self.place);
-        let points: Vec<Keypoint> = features.map(|feature| self.segment.keypoint(feature)).collect();
-        let matches = self.likely(&points);
-        let found = verify(&matches, width, height, &self.how.search)?;
+        let points = self.points();
+        let found = self.view(&points)?;
         if found.log_chance > self.how.log_chance {
             return None;
         }
         let matches = self.guided(&points, &found.map)?;
-        let likeness = self.image.and_then(|image| {
-            let places = points.iter().map(|point| [f64::from(point.x), f64::from(point.y)]);
-            self.segment.colours(self.place).likeness(image, &found.map, [width, height], places)
-        });
         Some(Recognised {
             product,
             inliers: found.places,
             map: found.map,
-            size,
+            size: self.segment.size(self.place),
             log_chance: found.log_chance,
             matches,
-            likeness,
             score: 0.0,
         })
     }
 
-    /// Features matched by the ratio of distances, the surest first.
-    fn likely(&self, points: &[Keypoint]) -> Vec<Posed> {
-        let ratio = match self.picture.kind {
+    fn points(&self) -> Vec<Keypoint> {
+        self.segment.features(self.place).map(|feature| self.segment.keypoint(feature)).collect()
+    }
+
+    /// From the product's picture to the picture, by features that are alike.
+    fn view(&self, points: &[Keypoint]) -> Option<Found> {
+        let (width, height) = self.segment.size(self.place);
+        let (width, height) = (f64::from(width), f64::from(height));
+        let matches = self.likely(points);
+        // Where a print repeats itself the right matches are near the limit; where it does not, a stricter one leaves out wrong ones.
+        let sure = matches.partition_point(|(share, _)| *share < self.limit(self.how.ratio * STRICTER));
+        let matches: Vec<Posed> = matches.into_iter().map(|(_, posed)| posed).collect();
+        let all = verify(&matches, width, height, &self.how.search);
+        let strict =
+            (sure < matches.len()).then(|| verify(&matches[..sure], width, height, &self.how.search)).flatten();
+        let mut found = all.into_iter().chain(strict).min_by(|a, b| a.log_chance.total_cmp(&b.log_chance))?;
+        // Chance was asked twice.
+        found.log_chance += std::f64::consts::LOG10_2;
+        Some(found)
+    }
+
+    /// A ratio of distances as a ratio of what is compared.
+    fn limit(&self, ratio: f64) -> f64 {
+        match self.picture.kind {
             // These distances are squared.
-            Kind::Float => self.how.ratio * self.how.ratio,
-            Kind::Binary => self.how.ratio,
-        };
+            Kind::Float => ratio * ratio,
+            Kind::Binary => ratio,
+        }
+    }
+
+    /// Features matched by the ratio of distances, the surest first.
+    fn likely(&self, points: &[Keypoint]) -> Vec<(f64, Posed)> {
+        let ratio = self.limit(self.how.ratio);
         let (codes, apart) = (self.segment.codes(self.place), self.how.search.tolerance);
         let mut scratch = Vec::new();
         let mut likely: Vec<(f64, Posed)> = Vec::new();
@@ -177,7 +242,7 @@ impl Candidate<'_> {
             }
         }
         likely.sort_by(|a, b| a.0.total_cmp(&b.0));
-        likely.into_iter().map(|(_, posed)| posed).collect()
+        likely
     }
 
     /// For each feature of the picture the most alike of those that the map takes there, turned and sized as it says; each of

@@ -286,6 +286,27 @@ fn saved() -> &'static Vec<u8> {
 }
 
 #[test]
+fn any_number_of_a_segment_made_wild_is_an_error_or_an_index_that_answers() {
+    let file = saved();
+    let (_, _, segment) = file::read(file, 0, 0).unwrap();
+    let (_, payload, next) = file::read(file, segment, 0).unwrap();
+    let shown = look(Kind::Float, 1, 30);
+    for at in (0..payload.len() / 4).map(|at| at * 4) {
+        for wild in [u32::MAX, 0, u32::from_le_bytes(std::array::from_fn(|i| payload[at + i])).wrapping_add(1)] {
+            let mut payload = payload.to_vec();
+            payload[at..at + 4].copy_from_slice(&wild.to_le_bytes());
+            let mut broken = file[..segment].to_vec();
+            file::write(Chunk::Segment, &payload, &mut broken).unwrap();
+            broken.extend(&file[next..]);
+            let Ok(mut index) = ProductIndex::open(&broken) else { continue };
+            index.search(&shown, &Voting::default(), &mut SearchScratch::default()).unwrap();
+            let products: Vec<u64> = index.products().collect();
+            products.iter().for_each(|&product| assert!(index.remove(product)));
+        }
+    }
+}
+
+#[test]
 fn a_product_is_found_where_it_is_and_what_is_not_there_is_not() {
     for kind in [Kind::Float, Kind::Binary] {
         let index = built_from_nothing(kind, &(0..30).map(|id| (id, id)).collect());

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, MAX_OCTAVE_LAYERS, MAX_OCTAVES, SLOPE_SIGMA,
+    CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, REACH, SLOPE_SIGMA, apart,
     diffusion::{Conductivity, contrast_factor, diffuse},
     diffusion_time,
     extrema::{Extremum, local_maxima, refine_2d, suppress},
@@ -15,9 +15,9 @@ use super::{
     hessian::{Reach, determinant, slopes},
     mldb,
     msurf::Frame,
-    orientation::{Direction, Disc, orientation},
+    orientation::{Direction, Disc},
     rows::by_items,
-    sigma,
+    sigma, weight, within_limits,
 };
 
 /// What A-KAZE looks for.
@@ -52,14 +52,10 @@ impl Default for AkazeParams {
 
 /// The radius of what is found, as a multiple of the blur (`derivative_factor`).
 const RADIUS: f64 = 1.5;
-/// Slopes are taken over this multiple of the blur.
-const REACH: f64 = 1.2;
 /// From sample to sample of a description, as a multiple of the blur.
 const STEP: f64 = 1.35;
-/// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
+/// Determinants grow by this power of the blur.
 const PREFERENCE: f64 = 0.4;
-/// Of points nearer to each other than this many times the blur, one is kept.
-const APART: f64 = 2.25;
 /// The contrast factor shrinks so from octave to octave.
 const CONTRAST_FALL: f32 = 0.75;
 /// An octave with fewer pixels along a side is left out, but for the first.
@@ -70,7 +66,7 @@ const MIN_HEIGHT: usize = 40;
 #[derive(Clone, Debug)]
 pub(super) struct Level {
     pub(super) octave: usize,
-    sigma: f64,
+    pub(super) sigma: f64,
     pub(super) reach: Reach,
     /// What determinants of this level weigh.
     pub(super) weight: f32,
@@ -91,11 +87,6 @@ impl Level {
     /// What is described has this radius, in pixels of the picture.
     pub(super) fn radius(&self) -> f32 {
         (self.sigma * RADIUS) as f32
-    }
-
-    /// Of points nearer to each other one is kept.
-    pub(super) fn apart(&self) -> f32 {
-        (APART * self.sigma) as f32
     }
 
     /// The place in the picture of one in the level, whose pixels are means of the picture's.
@@ -129,12 +120,8 @@ pub struct AkazeScratch {
 impl Akaze {
     /// A-KAZE by `params`, on one thread.
     pub fn new(params: AkazeParams) -> Self {
-        let params = AkazeParams {
-            n_octaves: params.n_octaves.clamp(1, MAX_OCTAVES),
-            n_octave_layers: params.n_octave_layers.clamp(1, MAX_OCTAVE_LAYERS),
-            ..params
-        };
-        let layers = params.n_octave_layers;
+        let (n_octaves, layers) = within_limits(params.n_octaves, params.n_octave_layers);
+        let params = AkazeParams { n_octaves, n_octave_layers: layers, ..params };
         let mut before = diffusion_time(FIRST_SIGMA);
         let levels = (0..params.n_octaves * layers)
             .map(|level| {
@@ -149,7 +136,7 @@ impl Akaze {
                     octave,
                     sigma,
                     reach: Reach::new(REACH * inside),
-                    weight: (libm::pow(REACH, -4.0) * libm::pow(sigma, PREFERENCE)) as f32,
+                    weight: weight(sigma, PREFERENCE),
                     step: step as f32,
                     border: (std::f64::consts::SQRT_2 * 10.0 * step).ceil() as usize + 1,
                     steps: step_times(time / f64::from(1 << (2 * octave))),
@@ -200,7 +187,7 @@ impl Akaze {
             let [light, dx, dy] = &mut rest[0];
             match before.last() {
                 None => {
-                    unit_brightness(image, half);
+                    unit_brightness(threads, image, half);
                     smooth::<4>(threads, FIRST_SIGMA, half, light);
                     smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
                     contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, half);
@@ -219,14 +206,13 @@ impl Akaze {
             }
             slopes(threads, smoothed, level.reach, dx, dy);
             determinant(threads, dx, dy, level.reach, level.weight, hessian);
-            local_maxima(hessian, self.params.threshold, level.border, |x, y| {
-                if let Some([right, down]) = refine_2d(hessian, x, y) {
-                    let (response, x, y) = (hessian.row(y)[x], x as f32 + right, y as f32 + down);
-                    extrema.push(Extremum { level: index, x, y, shift: 0.0, response });
-                }
+            local_maxima(threads, hessian, self.params.threshold, level.border, extrema, |x, y| {
+                let [right, down] = refine_2d(hessian, x, y)?;
+                let response = hessian.row(y)[x];
+                Some(Extremum { level: index, x: x as f32 + right, y: y as f32 + down, shift: 0.0, response })
             });
         }
-        let radius = |level: usize| self.levels[level].apart();
+        let radius = |level: usize| apart(self.levels[level].sigma);
         let place = |extremum: &Extremum| self.levels[extremum.level].place(extremum.x, extremum.y);
         suppress(extrema, self.levels.len(), (image.width(), image.height()), radius, place);
         extrema.truncate(self.params.max_points);
@@ -252,9 +238,7 @@ impl Akaze {
             let Extremum { level, x, y, .. } = **extremum;
             let [light, dx, dy] = &scratch.levels[level];
             let step = self.levels[level].step;
-            let upright = self.params.upright;
-            let direction = if upright { Direction::RIGHT } else { orientation(&self.disc, dx, dy, x, y, step) };
-            let Direction { angle, cosine, sine } = direction;
+            let Direction { angle, cosine, sine } = self.disc.direction(self.params.upright, dx, dy, x, y, step);
             keypoint.angle = angle;
             descriptor[0] = mldb::describe(light, dx, dy, Frame { x, y, step, cosine, sine });
         });

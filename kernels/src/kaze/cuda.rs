@@ -11,15 +11,16 @@ use crate::{
     cuda::{
         Argument, Array, Machine,
         machine::launch,
+        matching::Held,
         table,
         vision::{Numbering, Pictures},
     },
-    features::{BinaryFeatures, FloatDescriptors, FloatFeatures, Keypoint},
+    features::{BinaryDescriptor, BinaryFeatures, FloatDescriptors, FloatFeatures, Keypoint},
 };
 
 use super::{
-    Akaze, CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, Kaze, SLOPE_SIGMA, filter::gaussian, hessian::Reach, mldb,
-    msurf, orientation::Disc,
+    Akaze, CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, Kaze, SLOPE_SIGMA, apart, filter::gaussian, hessian::Reach,
+    mldb, msurf, orientation::Disc,
 };
 
 /// One level of the scale space of pictures of a given size.
@@ -76,7 +77,7 @@ impl Plan {
             weight: level.weight,
             border: 1,
             steps: level.steps.clone(),
-            factors: [level.apart(), 1.0, 0.0, 2.0 * level.sigma as f32, 0.0],
+            factors: [apart(level.sigma), 1.0, 0.0, 2.0 * level.sigma as f32, 0.0],
         };
         Self {
             first_sigma: kaze.levels.first().map_or(FIRST_SIGMA, |level| level.sigma),
@@ -106,7 +107,7 @@ impl Plan {
             weight: level.weight,
             border: level.border,
             steps: level.steps.clone(),
-            factors: [level.apart(), level.ratio(), 0.5 * (level.ratio() - 1.0), 2.0 * level.radius(), level.step],
+            factors: [apart(level.sigma), level.ratio(), 0.5 * (level.ratio() - 1.0), 2.0 * level.radius(), level.step],
         };
         Self {
             first_sigma: FIRST_SIGMA,
@@ -166,15 +167,7 @@ struct Batch<M: Machine> {
     places: Array<M, i32>,
     kept: Array<M, f32>,
     values: Array<M, f32>,
-    bits: Array<M, u64>,
-}
-
-/// An array from its value `at` on.
-fn from<M: Machine, T>(array: &Array<M, T>, at: u64) -> Argument {
-    match Argument::from(array) {
-        Argument::Address(address) => Argument::Address(address + at * size_of::<T>() as u64),
-        other => other,
-    }
+    bits: Array<M, BinaryDescriptor>,
 }
 
 impl<M: Machine> Batch<M> {
@@ -195,9 +188,9 @@ impl<M: Machine> Batch<M> {
             (0..plan.levels.len()).map(|level| (level % 2 * pixels) as u64).collect()
         };
         let most = plan.max_points.min(capacity);
-        let (floats_of_point, words_of_point) = match plan.descriptor {
+        let (floats_of_point, bits_of_point) = match plan.descriptor {
             Descriptor::Surf { channels, .. } => (16 * channels, 0),
-            Descriptor::Ldb => (0, 8),
+            Descriptor::Ldb => (0, 1),
         };
         let of_levels: Vec<f32> = plan.levels.iter().flat_map(|level| level.factors).collect();
         let sizes: Vec<i32> = plan.levels.iter().flat_map(|level| [level.width as i32, level.height as i32]).collect();
@@ -239,18 +232,18 @@ impl<M: Machine> Batch<M> {
             places: Array::new(machine, most * count)?,
             kept: floats(table::KEPT_ROWS * most * count)?,
             values: floats(floats_of_point * most * count)?,
-            bits: Array::new(machine, words_of_point * most * count)?,
+            bits: Array::new(machine, bits_of_point * most * count)?,
             light_starts,
             plan,
         })
     }
 
     fn greatest(&self) -> Argument {
-        from(&self.words, 0)
+        self.words.at(0)
     }
 
     fn candidate_counts(&self) -> Argument {
-        from(&self.words, self.count as u64)
+        self.words.at(self.count)
     }
 
     /// Launches all that a batch takes.
@@ -286,7 +279,7 @@ impl<M: Machine> Batch<M> {
         let level = &self.plan.levels[index];
         let extent = [level.width, level.height, self.count];
         let (width, height): (Argument, Argument) = (level.width.into(), level.height.into());
-        let light = from(&self.light, self.light_starts[index]);
+        let light = self.light.at(self.light_starts[index] as usize);
         let Some(before) = index.checked_sub(1) else {
             let ([first, second, third, fourth], middle) = gaussian::<4>(self.plan.first_sigma);
             let weights = [middle, first, second, third, fourth].map(Argument::from);
@@ -295,7 +288,7 @@ impl<M: Machine> Batch<M> {
             self.smooth(machine, extent, light)?;
             return self.contrast(machine, extent);
         };
-        let mut begin = from(&self.light, self.light_starts[before]);
+        let mut begin = self.light.at(self.light_starts[before] as usize);
         let larger = &self.plan.levels[before];
         if larger.width > level.width {
             let arguments = [begin, larger.width.into(), larger.height.into(), (&self.half).into()];
@@ -345,7 +338,7 @@ impl<M: Machine> Batch<M> {
     /// The contrast factor of each picture.
     fn contrast(&self, machine: &M, extent: [usize; 3]) -> Result<(), M::Error> {
         let [width, height, count] = extent;
-        let bins = from(&self.words, 2 * count as u64);
+        let bins = self.words.at(2 * count);
         let arguments = [(&self.smooth).into(), width.into(), height.into(), self.greatest(), bins];
         launch(machine, &table::CONTRAST_GREATEST, extent, &arguments[..4])?;
         launch(machine, &table::CONTRAST_HISTOGRAM, extent, &arguments)?;
@@ -358,8 +351,8 @@ impl<M: Machine> Batch<M> {
     fn find(&self, machine: &M, index: usize) -> Result<(), M::Error> {
         let level = &self.plan.levels[index];
         let (width, height, extent) = (level.width, level.height, [level.width, level.height, self.count]);
-        let start: u64 = self.plan.levels[..index].iter().map(|l| (l.width * l.height * self.count) as u64).sum();
-        let (dx, dy) = (from(&self.dx, start), from(&self.dy, start));
+        let start: usize = self.plan.levels[..index].iter().map(|l| l.width * l.height * self.count).sum();
+        let (dx, dy) = (self.dx.at(start), self.dy.at(start));
         let (w, h): (Argument, Argument) = (width.into(), height.into());
         let (whole, part): (Argument, Argument) = (level.reach.whole.into(), level.reach.part.into());
         launch(machine, &table::SLOPES, extent, &[(&self.smooth).into(), w, h, whole, part, dx, dy])?;
@@ -393,7 +386,7 @@ impl<M: Machine> Batch<M> {
         launch(machine, &table::POINT_OVERLAPS, over_pairs, &[sorted, counts, capacity, levels, overlaps])?;
         let arguments = [counts, capacity, overlaps, (&self.marks).into()];
         launch(machine, &table::POINT_SETTLE, over_candidates, &arguments)?;
-        self.numbering.run(machine, &self.marks, None, Some((&self.places, most)))?;
+        self.numbering.run(machine, self.capacity, &self.marks, None, Some((&self.places, most)))?;
         let (totals, kept) = (self.numbering.totals().into(), (&self.kept).into());
         let layers = if matches!(self.plan.descriptor, Descriptor::Ldb) { 0 } else { self.plan.layers };
         let places = (&self.places).into();
@@ -562,6 +555,15 @@ on_device! {
     DeviceAkaze, Akaze, of_akaze, BinaryFeatures, binary_features
 }
 
+impl<M: Machine> DeviceAkaze<M> {
+    /// The first `count` descriptors of a picture, where kernels find them.
+    pub(crate) fn descriptors(&self, picture: usize, count: usize) -> Held<'_, BinaryDescriptor> {
+        let batch = &self.recorded.batch;
+        assert!(count <= batch.most && picture < batch.count, "there are not so many descriptors");
+        Held::of_bits(&batch.bits, picture * batch.most, count)
+    }
+}
+
 fn float_features<M: Machine>(batch: &Batch<M>, machine: &M) -> Result<Vec<FloatFeatures>, M::Error> {
     let components = batch.values.len() / (batch.most * batch.count).max(1);
     let with_descriptors = |(picture, keypoints): (usize, Vec<Keypoint>)| {
@@ -575,9 +577,9 @@ fn float_features<M: Machine>(batch: &Batch<M>, machine: &M) -> Result<Vec<Float
 
 fn binary_features<M: Machine>(batch: &Batch<M>, machine: &M) -> Result<Vec<BinaryFeatures>, M::Error> {
     let with_descriptors = |(picture, keypoints): (usize, Vec<Keypoint>)| {
-        let mut words = vec![0; 8 * keypoints.len()];
-        batch.bits.get(machine, picture * batch.most * 8, &mut words)?;
-        Ok(BinaryFeatures { keypoints, descriptors: words.as_chunks().0.to_vec() })
+        let mut descriptors = vec![BinaryDescriptor::default(); keypoints.len()];
+        batch.bits.get(machine, picture * batch.most, &mut descriptors)?;
+        Ok(BinaryFeatures { keypoints, descriptors })
     };
     batch.keypoints(machine)?.into_iter().enumerate().map(with_descriptors).collect()
 }

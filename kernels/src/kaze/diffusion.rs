@@ -1,8 +1,13 @@
 //! Nonlinear diffusion: how well each place conducts, and the diffusion itself.
 
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
 use crate::{Plane, buffer::Buffer, simd::vectorised};
 
-use super::rows::{PaddedRow, by_rows};
+use super::rows::{PaddedRow, by_rows, gather};
 
 /// How conductivity falls with the gradient (Alcantarilla 2012, section 2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,29 +157,37 @@ const NO_CONTRAST: f32 = 0.03;
 pub(super) fn contrast_factor(threads: usize, smooth: &Plane<f32>, percentile: f64, magnitude: &mut Plane<f32>) -> f32 {
     let (width, height) = (smooth.width(), smooth.height());
     magnitude.reshape(width, height);
-    by_rows(threads, [magnitude], |rows, [out]| {
+    let columns = 1..width.saturating_sub(1).max(1);
+    let is_inner = |y: usize| y > 0 && y + 1 < height;
+    // The bits of floats that are not negative are ordered as they are.
+    let greatest = AtomicU32::new(0);
+    by_rows(threads, [&mut *magnitude], |rows, [out]| {
         let mut scharr = Scharr::new(width);
         for (y, out) in rows.zip(out.chunks_exact_mut(width)) {
             scharr.squared(smooth, y, out);
-            square_roots(out);
+            let most = square_roots(out, columns.clone());
+            greatest.fetch_max(if is_inner(y) { most.to_bits() } else { 0 }, Ordering::Relaxed);
         }
     });
-    let inner = || (1..height.saturating_sub(1)).map(|y| &magnitude.row(y)[1..width.saturating_sub(1).max(1)]);
-    let greatest = inner().flatten().fold(0.0_f32, |most, &value| most.max(value));
+    let greatest = f32::from_bits(greatest.into_inner());
     if greatest <= 0.0 {
         return NO_CONTRAST;
     }
-    // Four counters side by side: equal neighbours would wait for each other.
-    let mut bins = vec![[0_u32; 4]; CONTRAST_BINS];
     let scale = CONTRAST_BINS as f32 / greatest;
-    for row in inner() {
-        for (index, &value) in row.iter().enumerate() {
-            if value > 0.0 {
-                bins[((value * scale) as usize).min(CONTRAST_BINS - 1)][index % 4] += 1;
+    let mut histograms = Vec::new();
+    gather(threads, 0..height, &mut histograms, |rows, histograms| {
+        // Four counters side by side: equal neighbours would wait for each other.
+        let mut bins = vec![[0_u32; 4]; CONTRAST_BINS];
+        for y in rows.filter(|&y| is_inner(y)) {
+            for (index, &value) in magnitude.row(y)[columns.clone()].iter().enumerate() {
+                if value > 0.0 {
+                    bins[((value * scale) as usize).min(CONTRAST_BINS - 1)][index % 4] += 1;
+                }
             }
         }
-    }
-    let counts = bins.iter().map(|side| side.iter().map(|&count| u64::from(count)).sum::<u64>());
+        histograms.push(bins);
+    });
+    let counts = (0..CONTRAST_BINS).map(|bin| histograms.iter().flat_map(|bins| bins[bin]).map(u64::from).sum::<u64>());
     let wanted = (counts.clone().sum::<u64>() as f64 * percentile) as u64;
     let below = counts
         .scan(0, |sum, count| {
@@ -187,8 +200,17 @@ pub(super) fn contrast_factor(threads: usize, smooth: &Plane<f32>, percentile: f
 }
 
 vectorised! {
-    fn square_roots(values: &mut [f32]) {
+    /// Takes the square root of values, none negative; the greatest of those in `columns`.
+    fn square_roots(values: &mut [f32], columns: Range<usize>) -> f32 {
         values.iter_mut().for_each(|value| *value = value.sqrt());
+        let mut most = [0.0_f32; 16];
+        let (whole, rest) = values[columns].as_chunks::<16>();
+        for values in whole {
+            for (most, &value) in most.iter_mut().zip(values) {
+                *most = if value > *most { value } else { *most };
+            }
+        }
+        most.iter().chain(rest).fold(0.0, |most, &value| most.max(value))
     }
 }
 
@@ -196,42 +218,56 @@ vectorised! {
 ///
 /// All steps go over the picture together, each one row behind the step before it, so that what they need stays in the
 /// cache: the picture is read and written once a cycle, not once a step. A thread's part begins and ends as many rows
-/// early and late as there are steps.
+/// early and late as steps are to come.
 pub(super) fn diffuse(threads: usize, from: &Plane<f32>, by: &Conductivity, steps: &[f32], to: &mut Plane<f32>) {
     let (width, height) = (from.width(), from.height());
     to.reshape(width, height);
-    by_rows(threads, [to], |rows, [to]| {
-        if rows.len() == height {
-            to.copy_from_slice(from.pixels());
-            return cycle(width, height, 0, to, by, steps);
+    by_rows(threads, [to], |part, [to]| {
+        if steps.is_empty() {
+            return to.copy_from_slice(&from.pixels()[part.start * width..part.end * width]);
         }
-        let (first, end) = (rows.start.saturating_sub(steps.len()), (rows.end + steps.len()).min(height));
-        let mut wider = from.pixels()[first * width..end * width].to_vec();
-        cycle(width, height, first, &mut wider, by, steps);
-        to.copy_from_slice(&wider[(rows.start - first) * width..(rows.end - first) * width]);
+        let (first, end) = (part.start.saturating_sub(steps.len()), (part.end + steps.len()).min(height));
+        let (mut before, mut after) =
+            (Buffer::new((part.start - first) * width), Buffer::new((end - part.end) * width));
+        let rows = [&mut *before, to, &mut *after].into_iter().flat_map(|rows| rows.chunks_exact_mut(width));
+        cycle(from, first, &mut rows.collect::<Vec<_>>(), &part, by, steps);
     });
 }
 
-/// Diffuses the rows from `first` in place. Where they end before the picture does, one row more is wrong after each step.
-fn cycle(width: usize, height: usize, first: usize, rows: &mut [f32], by: &Conductivity, steps: &[f32]) {
-    let count = rows.len() / width;
+/// Diffuses the rows of `part` into `rows`, of which the first is the picture's row `first`. Those beyond the part end up in
+/// between.
+fn cycle(
+    from: &Plane<f32>,
+    first: usize,
+    rows: &mut [&mut [f32]],
+    part: &Range<usize>,
+    by: &Conductivity,
+    steps: &[f32],
+) {
+    let width = from.width();
     // What flowed down into the row that a step comes to next.
     let stride = width.next_multiple_of(16);
     let mut inflow = Buffer::<f32>::new(steps.len() * stride);
     // What flows to the right within a row; nothing does over its ends.
     let mut across = Buffer::<f32>::new(width + 1);
-    for turn in 0..count + steps.len().saturating_sub(1) {
+    rows[0].copy_from_slice(from.row(first));
+    for turn in 0..rows.len() + steps.len() - 1 {
+        if let Some(next) = rows.get_mut(turn + 1) {
+            next.copy_from_slice(from.row(first + turn + 1));
+        }
         for (lag, (&time, inflow)) in steps.iter().zip(inflow.chunks_exact_mut(stride)).enumerate() {
-            let Some(y) = turn.checked_sub(lag) else { break };
-            if y >= count {
+            let Some(place) = turn.checked_sub(lag) else { break };
+            let (y, left) = (first + place, steps.len() - lag);
+            // A step needs one row more above, for what flows from it, than are left after it.
+            if place >= rows.len() || y + left < part.start || y + 1 >= part.end + left {
                 continue;
             }
-            let (row, after) = rows[y * width..].split_at_mut(width);
-            flow_right(row, by.right.row(first + y), &mut across[1..width]);
-            if y + 1 < count && first + y + 1 < height {
-                step_row(time, row, &after[..width], by.below.row(first + y), &across, inflow);
-            } else {
-                step_last_row(time, row, &across, inflow);
+            let (done, ahead) = rows.split_at_mut(place + 1);
+            let row = &mut *done[place];
+            flow_right(row, by.right.row(y), &mut across[1..width]);
+            match ahead.first() {
+                Some(next) => step_row(time, row, next, by.below.row(y), &across, inflow),
+                None => step_last_row(time, row, &across, inflow),
             }
         }
     }
@@ -349,10 +385,12 @@ mod tests {
             let x = (i % 101) as f32;
             x * x / 200.0
         };
-        let slope = Plane::from_pixels(101, 20, (0..2020).map(value).collect()).unwrap();
-        let factor = contrast_factor(1, &slope, 0.7, &mut Plane::default());
-        // Scharr's operator is 32 times the slope.
-        assert!((factor / 32.0 - 0.7).abs() < 0.01, "{}", factor / 32.0);
+        let slope = Plane::from_pixels(101, 200, (0..20_200).map(value).collect()).unwrap();
+        for threads in [1, 2, 5] {
+            let factor = contrast_factor(threads, &slope, 0.7, &mut Plane::default());
+            // Scharr's operator is 32 times the slope.
+            assert!((factor / 32.0 - 0.7).abs() < 0.01, "{}", factor / 32.0);
+        }
         let flat = Plane::new(30, 30);
         assert_eq!(contrast_factor(1, &flat, 0.7, &mut Plane::default()), NO_CONTRAST);
         assert_eq!(contrast_factor(1, &Plane::new(1, 1), 0.7, &mut Plane::default()), NO_CONTRAST);

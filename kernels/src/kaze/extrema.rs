@@ -2,6 +2,8 @@
 
 use crate::{Plane, simd::vectorised};
 
+use super::rows::gather;
+
 /// A place that stands out, in pixels of its level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Extremum {
@@ -17,60 +19,70 @@ pub(super) struct Extremum {
     pub(super) response: f32,
 }
 
+impl Extremum {
+    /// The lower the stronger; equally strong ones by level, row and column. One number, so that none is compared in steps.
+    fn rank(&self) -> u128 {
+        let bits = self.response.to_bits();
+        // As whole numbers, floats are ordered if those below zero are turned round.
+        let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+        // Places are not below zero.
+        [!ascending, self.level as u32, self.y.to_bits(), self.x.to_bits()]
+            .iter()
+            .fold(0, |rank, &part| rank << 32 | u128::from(part))
+    }
+}
+
 /// Pixels looked at together.
 const BLOCK: usize = 16;
 
-/// Calls `found` with column and row of each pixel that is above `threshold`, greater than the four of its eight neighbours that
+/// Calls `look` with column and row of each pixel that is above `threshold`, greater than the four of its eight neighbours that
 /// come before it, not less than those after it (of equal ones, the first is found), and at least `border` (1 or more)
-/// pixels from the edges; row by row.
-pub(super) fn local_maxima(plane: &Plane<f32>, threshold: f32, border: usize, mut found: impl FnMut(usize, usize)) {
+/// pixels from the edges; what it makes of them goes into `found`, row by row. On `threads` threads.
+pub(super) fn local_maxima<T: Send>(
+    threads: usize,
+    plane: &Plane<f32>,
+    threshold: f32,
+    border: usize,
+    found: &mut Vec<T>,
+    look: impl Fn(usize, usize) -> Option<T> + Sync,
+) {
     let (width, height) = (plane.width(), plane.height());
     if width < 2 * border + 1 || height < 2 * border + 1 {
         return;
     }
-    let mut blocks = vec![false; width.div_ceil(BLOCK)];
-    for y in border..height - border {
-        let (above, row, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
-        promising(above, row, below, threshold, &mut blocks);
-        for block in (0..blocks.len()).filter(|&block| blocks[block]) {
-            for x in (block * BLOCK).max(border)..((block + 1) * BLOCK).min(width - border) {
-                let value = row[x];
-                let (before, after) = (&above[x - 1..=x + 1], &below[x - 1..=x + 1]);
-                if value > threshold
-                    && value > row[x - 1]
-                    && value >= row[x + 1]
-                    && before.iter().all(|&other| value > other)
-                    && after.iter().all(|&other| value >= other)
-                {
-                    found(x, y);
+    gather(threads, border..height - border, found, |rows, found| {
+        let columns = border..width - border;
+        let mut marks = vec![[0; BLOCK]; columns.len().div_ceil(BLOCK)];
+        for y in rows {
+            let (above, row, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
+            let [left, here, right] = [border - 1, border, border + 1].map(|from| &row[from..from + columns.len()]);
+            let (up, down) = (&above[columns.clone()], &below[columns.clone()]);
+            mark(threshold, left, here, right, up, down, marks.as_flattened_mut());
+            for (block, marks) in marks.iter().enumerate().filter(|(_, marks)| u128::from_ne_bytes(**marks) != 0) {
+                for x in (0..BLOCK).filter(|&place| marks[place] != 0).map(|place| border + block * BLOCK + place) {
+                    let value = row[x];
+                    if value > above[x - 1] && value > above[x + 1] && value >= below[x - 1] && value >= below[x + 1] {
+                        found.extend(look(x, y));
+                    }
                 }
             }
         }
-    }
+    });
 }
 
 vectorised! {
-    /// Which blocks have a pixel that is above the threshold and not below the pixels above and under it.
-    fn promising(above: &[f32], row: &[f32], below: &[f32], threshold: f32, blocks: &mut [bool]) {
-        let (above, above_rest) = above.as_chunks::<BLOCK>();
-        let (whole, rest) = row.as_chunks::<BLOCK>();
-        let (below, below_rest) = below.as_chunks::<BLOCK>();
-        for (((promising, row), above), below) in blocks.iter_mut().zip(whole).zip(above).zip(below) {
-            let mut any = false;
-            for value in row {
-                any |= *value > threshold;
-            }
-            // Most are not: the other rows are not touched.
-            if any {
-                any = false;
-                for i in 0..BLOCK {
-                    any |= row[i] > threshold && row[i] > above[i] && row[i] >= below[i];
-                }
-            }
-            *promising = any;
-        }
-        if let Some(last) = blocks.get_mut(whole.len()) {
-            *last = rest.iter().zip(above_rest).zip(below_rest).any(|((&v, &up), &down)| v > threshold && v > up && v >= down);
+    /// Marks the pixels that are above the threshold, and a maximum among the four beside, above and below them.
+    fn mark(
+        threshold: f32, left: &[f32], row: &[f32], right: &[f32], above: &[f32], below: &[f32], marks: &mut [u8],
+    ) {
+        let width = row.len();
+        let (left, right, above, below) = (&left[..width], &right[..width], &above[..width], &below[..width]);
+        let marks = &mut marks[..width];
+        for x in 0..width {
+            let value = row[x];
+            // Without branches, so that many are looked at together.
+            let before = (value > threshold) & (value > left[x]) & (value > above[x]);
+            marks[x] = u8::from(before & (value >= right[x]) & (value >= below[x]));
         }
     }
 }
@@ -139,10 +151,7 @@ pub(super) fn suppress(
     radius: impl Fn(usize) -> f32,
     place: impl Fn(&Extremum) -> (f32, f32),
 ) {
-    extrema.sort_by(|a, b| {
-        let order = |e: &Extremum| (e.level, e.y.to_bits(), e.x.to_bits());
-        b.response.total_cmp(&a.response).then_with(|| order(a).cmp(&order(b)))
-    });
+    extrema.sort_unstable_by_key(Extremum::rank);
     // A square of cells for each level, as wide as its radius: what is near lies in nine of them.
     let mut kept: Vec<Cells> = (0..levels).map(|level| Cells::new(size, radius(level))).collect();
     extrema.retain(|extremum| {
@@ -160,34 +169,45 @@ pub(super) fn suppress(
 struct Cells {
     side: f32,
     columns: usize,
-    cells: Vec<Vec<(f32, f32)>>,
+    /// The last point of each cell, as its place among all; [`Cells::NONE`] where there is none.
+    last: Vec<u32>,
+    /// Each point with the one before it in its cell.
+    points: Vec<([f32; 2], u32)>,
 }
 
 impl Cells {
+    const NONE: u32 = u32::MAX;
+
     fn new((width, height): (usize, usize), side: f32) -> Self {
         let side = side.max(4.0);
         let columns = (width as f32 / side) as usize + 1;
-        Self { side, columns, cells: vec![Vec::new(); columns * ((height as f32 / side) as usize + 1)] }
+        let cells = columns * ((height as f32 / side) as usize + 1);
+        Self { side, columns, last: vec![Self::NONE; cells], points: Vec::new() }
     }
 
     fn cell(&self, x: f32, y: f32) -> (usize, usize) {
-        let rows = self.cells.len() / self.columns;
+        let rows = self.last.len() / self.columns;
         (((x / self.side) as usize).min(self.columns - 1), ((y / self.side) as usize).min(rows - 1))
     }
 
     fn insert(&mut self, x: f32, y: f32) {
         let (column, row) = self.cell(x, y);
-        self.cells[row * self.columns + column].push((x, y));
+        let here = self.points.len() as u32;
+        let before = std::mem::replace(&mut self.last[row * self.columns + column], here);
+        self.points.push(([x, y], before));
     }
 
     fn any_within(&self, x: f32, y: f32, radius: f32) -> bool {
         let (left, top) = self.cell(x - radius, y - radius);
         let (right, bottom) = self.cell(x + radius, y + radius);
+        let is_within = |[px, py]: [f32; 2]| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius;
         (top..=bottom).any(|row| {
-            self.cells[row * self.columns + left..=row * self.columns + right]
-                .iter()
-                .flatten()
-                .any(|&(px, py)| (px - x) * (px - x) + (py - y) * (py - y) < radius * radius)
+            self.last[row * self.columns + left..=row * self.columns + right].iter().any(|&last| {
+                let mut of_cell = std::iter::successors(self.points.get(last as usize), |(_, before)| {
+                    self.points.get(*before as usize)
+                });
+                of_cell.any(|&(place, _)| is_within(place))
+            })
         })
     }
 }
@@ -199,10 +219,15 @@ mod tests {
     #[test]
     fn maxima_are_those_that_a_look_at_every_pixel_finds() {
         let value = |i: usize| (((i * 2_654_435_761) >> 11) % 50) as f32;
-        for (width, height, border) in [(3, 3, 1), (2, 9, 1), (17, 20, 1), (100, 31, 4), (33, 12, 6)] {
+        for (width, height, border) in [(3, 3, 1), (2, 9, 1), (17, 20, 1), (100, 31, 4), (33, 12, 6), (70, 301, 2)] {
             let plane = Plane::from_pixels(width, height, (0..width * height).map(value).collect()).unwrap();
             let mut found = Vec::new();
-            local_maxima(&plane, 30.0, border, |x, y| found.push((x, y)));
+            local_maxima(1, &plane, 30.0, border, &mut found, |x, y| Some((x, y)));
+            for threads in [2, 3, 7] {
+                let mut shared = Vec::new();
+                local_maxima(threads, &plane, 30.0, border, &mut shared, |x, y| Some((x, y)));
+                assert_eq!(shared, found, "{width}x{height} on {threads}");
+            }
             let mut expected = Vec::new();
             for y in border..height.saturating_sub(border) {
                 for x in border..width.saturating_sub(border) {

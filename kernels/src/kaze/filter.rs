@@ -5,9 +5,10 @@ use crate::{ImageGrey8, Plane, simd::vectorised};
 use super::rows::{PaddedRow, by_rows, nearest};
 
 /// Brightness from 0 to 1.
-pub(super) fn unit_brightness(image: &ImageGrey8, out: &mut Plane<f32>) {
-    out.reshape(image.width(), image.height());
-    convert(image.pixels(), out.pixels_mut());
+pub(super) fn unit_brightness(threads: usize, image: &ImageGrey8, out: &mut Plane<f32>) {
+    let width = image.width();
+    out.reshape(width, image.height());
+    by_rows(threads, [out], |rows, [out]| convert(&image.pixels()[rows.start * width..rows.end * width], out));
 }
 
 vectorised! {

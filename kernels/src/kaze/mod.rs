@@ -29,6 +29,10 @@ const FIRST_SIGMA: f64 = 1.6;
 const SLOPE_SIGMA: f64 = 1.0;
 /// The part of slopes that is not counted as edges (`kcontrast_percentile`).
 const CONTRAST_PERCENTILE: f64 = 0.7;
+/// Slopes are taken over this multiple of the blur.
+const REACH: f64 = 1.2;
+/// Of points nearer to each other than this many times the blur, one is kept.
+const APART: f64 = 2.25;
 /// More octaves than pictures have.
 const MAX_OCTAVES: usize = 8;
 /// A finer scale says nothing.
@@ -42,6 +46,22 @@ fn sigma(octave: usize, layer: usize, layers: usize) -> f64 {
 /// The time that diffusion takes to blur so (equation 6).
 fn diffusion_time(sigma: f64) -> f64 {
     0.5 * sigma * sigma
+}
+
+/// Octaves and levels of an octave, no more than there are to be.
+fn within_limits(octaves: usize, layers: usize) -> (usize, usize) {
+    (octaves.clamp(1, MAX_OCTAVES), layers.clamp(1, MAX_OCTAVE_LAYERS))
+}
+
+/// Of points of a level that are nearer to each other, in pixels of the picture, one is kept.
+fn apart(sigma: f64) -> f32 {
+    (APART * sigma) as f32
+}
+
+/// What determinants of a level weigh: slopes are taken over more than the blur, and with a power of it (`preference`) more of the larger
+/// blobs is found again from elsewhere.
+fn weight(sigma: f64, preference: f64) -> f32 {
+    (libm::pow(REACH, -4.0) * libm::pow(sigma, preference)) as f32
 }
 
 /// 2 to the power of `power`, from -1 to 1: the series of the exponential, in an order that a GPU takes too.

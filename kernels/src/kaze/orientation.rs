@@ -31,7 +31,7 @@ pub(super) struct Direction {
 
 impl Direction {
     /// That of the axis of x.
-    pub(super) const RIGHT: Self = Self { angle: 0.0, cosine: 1.0, sine: 0.0 };
+    const RIGHT: Self = Self { angle: 0.0, cosine: 1.0, sine: 0.0 };
 
     /// That of a vector of the given squared length.
     #[inline(always)]
@@ -58,6 +58,21 @@ impl Default for Disc {
     }
 }
 
+impl Disc {
+    /// The [`orientation`] around a place, unless descriptors keep the picture's axes.
+    pub(super) fn direction(
+        &self,
+        upright: bool,
+        dx: &Plane<f32>,
+        dy: &Plane<f32>,
+        x: f32,
+        y: f32,
+        step: f32,
+    ) -> Direction {
+        if upright { Direction::RIGHT } else { orientation(self, dx, dy, x, y, step) }
+    }
+}
+
 /// The angle of a vector, 0 to 2 pi, to 2e-6; 0 of no vector.
 #[inline(always)]
 pub(super) fn angle_of(dx: f32, dy: f32) -> f32 {
@@ -80,7 +95,7 @@ vectorised! {
     /// The direction, 0 to 2 pi, in which most slopes around `x`, `y` point (Alcantarilla 2012, section 2.3, after SURF: Bay
     /// 2008, section 4.1): of all windows of a sixth of the circle the sum of whose slopes is longest, that sum's.
     /// Samples outside the picture have no weight.
-    pub(super) fn orientation(disc: &Disc, dx: &Plane<f32>, dy: &Plane<f32>, x: f32, y: f32, step: f32) -> Direction {
+    fn orientation(disc: &Disc, dx: &Plane<f32>, dy: &Plane<f32>, x: f32, y: f32, step: f32) -> Direction {
         let (right, bottom) = ((dx.width() - 1) as f32, (dx.height() - 1) as f32);
         let stride = dx.width() as f32;
         let mut place = [0_u32; SAMPLES];

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, MAX_OCTAVE_LAYERS, MAX_OCTAVES, SLOPE_SIGMA,
+    CONTRAST_PERCENTILE, Diffusivity, FIRST_SIGMA, REACH, SLOPE_SIGMA, apart,
     diffusion::{Conductivity, contrast_factor, diffuse},
     diffusion_time,
     extrema::{Extremum, all_around, local_maxima, refine_3d, suppress},
@@ -14,8 +14,8 @@ use super::{
     filter::{smooth, unit_brightness},
     hessian::{Reach, determinant, slopes},
     msurf::{self, Frame},
-    orientation::{Direction, Disc, orientation},
-    sigma, two_to,
+    orientation::{Direction, Disc},
+    sigma, two_to, weight, within_limits,
 };
 
 /// What KAZE looks for.
@@ -51,29 +51,18 @@ impl Default for KazeParams {
     }
 }
 
-/// Slopes are taken over this multiple of the blur.
-const REACH: f64 = 1.2;
-/// Determinants grow by this power of the blur: more of the larger blobs is found again from elsewhere.
+/// Determinants grow by this power of the blur.
 const PREFERENCE: f64 = 0.6;
-/// Of points nearer to each other than this many times the blur, one is kept.
-const APART: f64 = 2.25;
 
 /// One level of the scale space, before any picture.
 #[derive(Clone, Debug)]
 pub(super) struct Level {
     pub(super) sigma: f64,
     pub(super) reach: Reach,
-    /// What determinants of this level weigh: slopes are taken over more than the blur, and large blobs count more.
+    /// What determinants of this level weigh.
     pub(super) weight: f32,
     /// The steps of diffusion from the level before.
     pub(super) steps: Vec<f32>,
-}
-
-impl Level {
-    /// Of points nearer to each other one is kept.
-    pub(super) fn apart(&self) -> f32 {
-        (APART * self.sigma) as f32
-    }
 }
 
 /// KAZE with its parameters. Share one between threads.
@@ -103,12 +92,8 @@ pub struct KazeScratch {
 impl Kaze {
     /// KAZE by `params`, on one thread.
     pub fn new(params: KazeParams) -> Self {
-        let params = KazeParams {
-            n_octaves: params.n_octaves.clamp(1, MAX_OCTAVES),
-            n_octave_layers: params.n_octave_layers.clamp(1, MAX_OCTAVE_LAYERS),
-            ..params
-        };
-        let layers = params.n_octave_layers;
+        let (n_octaves, layers) = within_limits(params.n_octaves, params.n_octave_layers);
+        let params = KazeParams { n_octaves, n_octave_layers: layers, ..params };
         // One level more, before the first: a maximum is one between levels.
         let sigmas =
             (0..=params.n_octaves * layers).map(|level| sigma(0, level, layers) / sigma(0, 1, layers) * FIRST_SIGMA);
@@ -119,7 +104,7 @@ impl Kaze {
                 Level {
                     sigma,
                     reach: Reach::new(REACH * sigma),
-                    weight: (libm::pow(REACH, -4.0) * libm::pow(sigma, PREFERENCE)) as f32,
+                    weight: weight(sigma, PREFERENCE),
                     steps: step_times(diffusion_time(sigma) - since),
                 }
             })
@@ -159,7 +144,7 @@ impl Kaze {
             scratch;
         extrema.clear();
         all_slopes.resize_with(self.levels.len(), Default::default);
-        unit_brightness(image, next);
+        unit_brightness(threads, image, next);
         smooth::<4>(threads, self.levels[0].sigma, next, light);
         smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
         let contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, next);
@@ -179,22 +164,19 @@ impl Kaze {
             }
         }
         let size = (image.width(), image.height());
-        let radius = |level: usize| self.levels[level].apart();
+        let radius = |level: usize| apart(self.levels[level].sigma);
         suppress(extrema, self.levels.len(), size, radius, |extremum| (extremum.x, extremum.y));
         extrema.truncate(self.params.max_points);
     }
 
     fn find(&self, level: usize, planes: [&Plane<f32>; 3], extrema: &mut Vec<Extremum>) {
         let [lower, middle, upper] = planes;
-        local_maxima(middle, self.params.threshold, 1, |x, y| {
+        local_maxima(self.threads, middle, self.params.threshold, 1, extrema, |x, y| {
             let response = middle.row(y)[x];
-            if all_around(lower, x, y, |other| response > other)
-                && all_around(upper, x, y, |other| response >= other)
-                && let Some([right, down, shift]) = refine_3d(planes, x, y)
-            {
-                let (x, y) = (x as f32 + right, y as f32 + down);
-                extrema.push(Extremum { level, x, y, shift, response });
-            }
+            let greatest =
+                all_around(lower, x, y, |other| response > other) && all_around(upper, x, y, |other| response >= other);
+            let [right, down, shift] = greatest.then(|| refine_3d(planes, x, y))??;
+            Some(Extremum { level, x: x as f32 + right, y: y as f32 + down, shift, response })
         });
     }
 
@@ -217,9 +199,7 @@ impl Kaze {
             let [dx, dy] = &scratch.slopes[usize::from(keypoint.level) + 1];
             let Keypoint { x, y, size, .. } = *keypoint;
             let step = size / 2.0;
-            let upright = self.params.upright;
-            let direction = if upright { Direction::RIGHT } else { orientation(&self.disc, dx, dy, x, y, step) };
-            let Direction { angle, cosine, sine } = direction;
+            let Direction { angle, cosine, sine } = self.disc.direction(self.params.upright, dx, dy, x, y, step);
             keypoint.angle = angle;
             msurf::describe(&self.weights, dx, dy, Frame { x, y, step, cosine, sine }, descriptor);
         };

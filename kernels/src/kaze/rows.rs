@@ -16,7 +16,7 @@ pub(super) fn by_rows<const N: usize>(
     work: impl Fn(Range<usize>, [&mut [f32]; N]) + Sync,
 ) {
     let (width, height) = planes.first().map_or((0, 0), |plane| (plane.width(), plane.height()));
-    let threads = threads.clamp(1, (height / MIN_ROWS).max(1));
+    let threads = worthwhile(threads, height);
     let mut rest = planes.map(Plane::pixels_mut);
     if threads == 1 {
         return work(0..height, rest);
@@ -24,7 +24,7 @@ pub(super) fn by_rows<const N: usize>(
     rayon::scope(|scope| {
         let work = &work;
         for thread in 0..threads {
-            let rows = height * thread / threads..height * (thread + 1) / threads;
+            let rows = share(0..height, thread, threads);
             let part = rest.each_mut().map(|rest| rest.split_off_mut(..rows.len() * width).unwrap_or_default());
             if thread + 1 < threads {
                 scope.spawn(move |_| work(rows, part));
@@ -33,6 +33,45 @@ pub(super) fn by_rows<const N: usize>(
             }
         }
     });
+}
+
+/// Calls `work` with parts of `rows`, which together are all of them, and gathers what is found in them into `found`, in the order of
+/// the parts; on `threads` threads.
+pub(super) fn gather<T: Send>(
+    threads: usize,
+    rows: Range<usize>,
+    found: &mut Vec<T>,
+    work: impl Fn(Range<usize>, &mut Vec<T>) + Sync,
+) {
+    let threads = worthwhile(threads, rows.len());
+    if threads == 1 {
+        return work(rows, found);
+    }
+    let mut parts: Vec<Vec<T>> = (0..threads).map(|_| Vec::new()).collect();
+    rayon::scope(|scope| {
+        let work = &work;
+        for (thread, found) in parts.iter_mut().enumerate() {
+            let rows = share(rows.clone(), thread, threads);
+            // As above, so that the rows that a thread wrote are in its cache.
+            if thread + 1 < threads {
+                scope.spawn(move |_| work(rows, found));
+            } else {
+                work(rows, found);
+            }
+        }
+    });
+    parts.iter_mut().for_each(|part| found.append(part));
+}
+
+/// Threads that so many rows are worth.
+fn worthwhile(threads: usize, rows: usize) -> usize {
+    threads.clamp(1, (rows / MIN_ROWS).max(1))
+}
+
+/// The part of `rows` that one of several threads has.
+fn share(rows: Range<usize>, thread: usize, threads: usize) -> Range<usize> {
+    let end = |thread| rows.start + rows.len() * thread / threads;
+    end(thread)..end(thread + 1)
 }
 
 /// The row nearest to `y` in a plane of that height.
@@ -86,6 +125,9 @@ impl PaddedRow {
     }
 }
 
+/// Items that a thread takes at a time: some take longer than others.
+const ITEMS: usize = 32;
+
 /// Calls `work` with each item and its `components` values; on `threads` threads.
 pub(super) fn by_items<T: Send, V: Send>(
     threads: usize,
@@ -94,16 +136,15 @@ pub(super) fn by_items<T: Send, V: Send>(
     components: usize,
     work: impl Fn(&mut T, &mut [V]) + Sync,
 ) {
-    let share = items.len().div_ceil(threads).max(MIN_ROWS);
     let all = |items: &mut [T], values: &mut [V]| {
         items.iter_mut().zip(values.chunks_exact_mut(components)).for_each(|(item, values)| work(item, values));
     };
-    if items.len() <= share {
+    if threads <= 1 {
         return all(items, values);
     }
     rayon::scope(|scope| {
         let all = &all;
-        for (items, values) in items.chunks_mut(share).zip(values.chunks_mut(share * components)) {
+        for (items, values) in items.chunks_mut(ITEMS).zip(values.chunks_mut(ITEMS * components)) {
             scope.spawn(move |_| all(items, values));
         }
     });

@@ -8,7 +8,7 @@ use crate::{
 
 /// Trains that are compared at once.
 const LANES: usize = 32;
-/// Groups that are compared with one query after another: they stay in the nearest cache (33 KiB).
+/// Groups that are compared with one query after another: they stay in the nearest caches (33 KiB, or 65 of nibbles).
 const BLOCK: usize = 16;
 /// Queries that are compared with a train while it is at hand.
 const QUERIES: usize = 2;
@@ -21,36 +21,30 @@ const COUNT_BITS: u32 = 16;
 /// The key of a lane without a train: above every other.
 const NONE: u16 = u16::MAX;
 
-/// Trains side by side: a vector holds one word of eight of them. Quarter `k` has the trains `4 * i + k`: as its counts are
-/// pushed up by `k` times 16 bits, those of all quarters come to lie in the order of the trains.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Group {
-    words: [[[u64; 8]; 8]; 4],
-    /// The group's place in its block; [`NONE`] where there is no train.
-    step: [u16; LANES],
-}
-
 /// Binary descriptors laid out to be searched by queries; can be filled again, its buffer is kept.
 #[derive(Clone, Debug, Default)]
 pub struct HammingTrains {
-    groups: Vec<Group>,
+    words: Vec<Words>,
+    /// Instead of words, for AVX2.
+    #[cfg(target_arch = "x86_64")]
+    nibbles: Vec<Nibbles>,
 }
 
 impl HammingTrains {
     /// These `trains` and no others.
     pub fn fill(&mut self, trains: &[BinaryDescriptor]) {
-        self.groups.clear();
-        self.groups.extend(trains.chunks(LANES).zip((0..BLOCK as u16).cycle()).map(|(trains, step)| {
-            let mut group = Group { words: [[[0; 8]; 8]; 4], step: [NONE; LANES] };
-            for (lane, train) in trains.iter().enumerate() {
-                group.step[lane] = step;
-                for (word, &bits) in train.iter().enumerate() {
-                    group.words[lane % 4][word][lane / 4] = bits;
-                }
-            }
-            group
-        }));
+        self.fill_for(instructions(), trains);
+    }
+
+    fn fill_for(&mut self, instructions: InstructionSet, trains: &[BinaryDescriptor]) {
+        self.words.clear();
+        #[cfg(target_arch = "x86_64")]
+        self.nibbles.clear();
+        match instructions {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => self.nibbles.extend(groups::<Nibbles>(trains)),
+            _ => self.words.extend(groups::<Words>(trains)),
+        }
     }
 
     /// For each query the two trains that differ from it in the fewest bits; on `threads` threads of the current pool.
@@ -66,18 +60,142 @@ impl HammingTrains {
         out: &mut Vec<Nearest2<u32>>,
     ) {
         share_out(queries, 1, threads, out, |queries, out| {
-            for (block, base) in self.groups.chunks(BLOCK).zip((0..).step_by(BLOCK * LANES)) {
-                let (some, rest) = queries.as_chunks::<QUERIES>();
-                let (some_out, rest_out) = out.as_chunks_mut::<QUERIES>();
-                for (queries, out) in some.iter().zip(some_out) {
-                    compare(instructions, block, base, queries, out);
-                }
-                for (query, out) in rest.iter().zip(rest_out) {
-                    compare(instructions, block, base, &[*query], std::array::from_mut(out));
-                }
-            }
+            by_blocks(instructions, &self.words, queries, out);
+            #[cfg(target_arch = "x86_64")]
+            by_blocks(instructions, &self.nibbles, queries, out);
         });
     }
+}
+
+/// Trains side by side, so that vectors hold the same part of several.
+trait Group: Sized {
+    /// A group of at most [`LANES`] trains, which has the place `step` in its block.
+    fn of(step: u16, trains: &[BinaryDescriptor]) -> Self;
+    /// Offers the trains of a block, whose first has the index `base`, to each of some queries.
+    fn compare<const N: usize>(
+        instructions: InstructionSet,
+        block: &[Self],
+        base: u32,
+        queries: &[BinaryDescriptor; N],
+        out: &mut [Nearest2<u32>; N],
+    );
+}
+
+/// All trains in groups, those in blocks.
+fn groups<G: Group>(trains: &[BinaryDescriptor]) -> impl Iterator<Item = G> {
+    trains.chunks(LANES).zip((0..BLOCK as u16).cycle()).map(|(trains, step)| G::of(step, trains))
+}
+
+/// Where there is a train the group's place in its block, else [`NONE`].
+fn steps(step: u16, trains: &[BinaryDescriptor]) -> [u16; LANES] {
+    std::array::from_fn(|lane| if lane < trains.len() { step } else { NONE })
+}
+
+/// Offers all trains to each query.
+fn by_blocks<G: Group>(
+    instructions: InstructionSet,
+    groups: &[G],
+    queries: &[BinaryDescriptor],
+    out: &mut [Nearest2<u32>],
+) {
+    for (block, base) in groups.chunks(BLOCK).zip((0..).step_by(BLOCK * LANES)) {
+        let (some, rest) = queries.as_chunks::<QUERIES>();
+        let (some_out, rest_out) = out.as_chunks_mut::<QUERIES>();
+        for (queries, out) in some.iter().zip(some_out) {
+            G::compare(instructions, block, base, queries, out);
+        }
+        for (query, out) in rest.iter().zip(rest_out) {
+            G::compare(instructions, block, base, &[*query], std::array::from_mut(out));
+        }
+    }
+}
+
+/// A vector holds one word of eight trains. Quarter `k` has the trains `4 * i + k`: as its counts are pushed up by `k` times 16
+/// bits, those of all quarters come to lie in the order of the trains.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Words {
+    words: [[[u64; 8]; 8]; 4],
+    step: [u16; LANES],
+}
+
+impl Group for Words {
+    fn of(step: u16, trains: &[BinaryDescriptor]) -> Self {
+        let mut group = Self { words: [[[0; 8]; 8]; 4], step: steps(step, trains) };
+        for (lane, train) in trains.iter().enumerate() {
+            for (word, &bits) in train.iter().enumerate() {
+                group.words[lane % 4][word][lane / 4] = bits;
+            }
+        }
+        group
+    }
+
+    fn compare<const N: usize>(
+        instructions: InstructionSet,
+        block: &[Self],
+        base: u32,
+        queries: &[BinaryDescriptor; N],
+        out: &mut [Nearest2<u32>; N],
+    ) {
+        match instructions {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `instructions` saw that the machine has it.
+            InstructionSet::Avx512 => unsafe { x86::compare_avx512(block, base, queries, out) },
+            _ => compare_portable(block, base, queries, out),
+        }
+    }
+}
+
+/// Nibbles of a descriptor: four bits each, the lowest first.
+#[cfg(target_arch = "x86_64")]
+const NIBBLES: usize = 128;
+
+/// A vector holds one nibble of every train, a byte each: what a query's nibble makes of them is looked up for all at once. As sums
+/// of 16 bits the even bytes come first, then the odd ones: so the trains are in order.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Nibbles {
+    nibbles: [[u8; LANES]; NIBBLES],
+    step: [u16; LANES],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Group for Nibbles {
+    fn of(step: u16, trains: &[BinaryDescriptor]) -> Self {
+        let mut group = Self { nibbles: [[0; LANES]; NIBBLES], step: steps(step, trains) };
+        for (lane, train) in trains.iter().enumerate() {
+            let byte = 2 * (lane % (LANES / 2)) + lane / (LANES / 2);
+            for (place, nibble) in nibbles(train).into_iter().enumerate() {
+                group.nibbles[place][byte] = nibble;
+            }
+        }
+        group
+    }
+
+    fn compare<const N: usize>(
+        _: InstructionSet,
+        block: &[Self],
+        base: u32,
+        queries: &[BinaryDescriptor; N],
+        out: &mut [Nearest2<u32>; N],
+    ) {
+        // SAFETY: trains are laid out so only where the machine was seen to have AVX2.
+        unsafe { x86::compare_avx2(block, base, queries, out) }
+    }
+}
+
+/// A descriptor, four bits a byte.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn nibbles(descriptor: &BinaryDescriptor) -> [u8; NIBBLES] {
+    let mut nibbles = [0; NIBBLES];
+    for (nibbles, word) in nibbles.as_chunks_mut::<16>().0.iter_mut().zip(descriptor) {
+        for (pair, byte) in nibbles.as_chunks_mut::<2>().0.iter_mut().zip(word.to_le_bytes()) {
+            *pair = [byte & 15, byte >> 4];
+        }
+    }
+    nibbles
 }
 
 /// What vectors of words are compared with: AVX-512 only where it counts bits.
@@ -124,27 +242,8 @@ impl Keys {
     }
 }
 
-/// Offers the trains of a block, whose first has the index `base`, to each of some queries.
-fn compare<const N: usize>(
-    instructions: InstructionSet,
-    block: &[Group],
-    base: u32,
-    queries: &[BinaryDescriptor; N],
-    out: &mut [Nearest2<u32>; N],
-) {
-    match instructions {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `instructions` saw that the machine has it.
-        InstructionSet::Avx512 => unsafe { x86::compare_avx512(block, base, queries, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        InstructionSet::Avx2 => unsafe { x86::compare_avx2(block, base, queries, out) },
-        _ => compare_portable(block, base, queries, out),
-    }
-}
-
 fn compare_portable<const N: usize>(
-    block: &[Group],
+    block: &[Words],
     base: u32,
     queries: &[BinaryDescriptor; N],
     out: &mut [Nearest2<u32>; N],
@@ -192,11 +291,10 @@ mod x86 {
     use super::*;
 
     const STEP_SHIFT: i32 = STEP_BITS.cast_signed();
-    const COUNT_SHIFT: i32 = COUNT_BITS.cast_signed();
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")]
     pub(super) fn compare_avx512<const N: usize>(
-        block: &[Group],
+        block: &[Words],
         base: u32,
         queries: &[BinaryDescriptor; N],
         out: &mut [Nearest2<u32>; N],
@@ -232,53 +330,100 @@ mod x86 {
         }
     }
 
-    /// Counts bits by looking up those of every four (W. Mula, N. Kurz and D. Lemire, *Faster Population Counts Using AVX2
-    /// Instructions*, 2018, section 3).
+    /// Groups whose sums are in registers at once.
+    const GROUPS: usize = 4;
+    /// Nibbles whose counts a byte holds the sum of.
+    const BYTE_NIBBLES: usize = 43;
+
+    /// For each nibble, in how many bits each of all sixteen differs from it; twice, for the halves of a vector.
+    static DIFFERING: Tables = Tables(differing());
+
+    #[repr(align(32))]
+    struct Tables([[u8; 32]; 16]);
+
+    const fn differing() -> [[u8; 32]; 16] {
+        let mut tables = [[0; 32]; 16];
+        let mut at = 0;
+        while at < 16 * 32 {
+            tables[at / 32][at % 32] = ((at / 32) ^ (at % 16)).count_ones() as u8;
+            at += 1;
+        }
+        tables
+    }
+
+    /// Looks up in how many bits a query's nibble and those of all trains of a group differ (after the counting by look-ups of W.
+    /// Mula, N. Kurz and D. Lemire, *Faster Population Counts Using AVX2 Instructions*, 2018, section 3; here the table is the
+    /// query's, so that nothing is to be done but to look up and to add).
     #[target_feature(enable = "avx2")]
     pub(super) fn compare_avx2<const N: usize>(
-        block: &[Group],
+        block: &[Nibbles],
         base: u32,
         queries: &[BinaryDescriptor; N],
         out: &mut [Nearest2<u32>; N],
     ) {
-        let counts = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
-        let four = _mm256_set1_epi8(15);
-        for (query, out) in queries.iter().zip(out) {
-            let query = query.map(|word| _mm256_set1_epi64x(word.cast_signed()));
-            let mut best = [_mm256_set1_epi16(-1); 2];
-            let mut second = best;
-            for group in block {
-                let mut sums = [_mm256_setzero_si256(); 2];
-                for quarter in group.words.iter().rev() {
-                    let mut bytes = [_mm256_setzero_si256(); 2];
-                    for (&trains, query) in quarter.iter().zip(query) {
-                        // SAFETY: 64 bytes, of which every pattern is a value of both.
-                        let trains = unsafe { transmute::<[u64; 8], [__m256i; 2]>(trains) };
-                        for half in 0..2 {
-                            let differing = _mm256_xor_si256(trains[half], query);
-                            let low = _mm256_and_si256(differing, four);
-                            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(differing), four);
-                            let both =
-                                _mm256_add_epi8(_mm256_shuffle_epi8(counts, low), _mm256_shuffle_epi8(counts, high));
-                            bytes[half] = _mm256_add_epi8(bytes[half], both);
-                        }
-                    }
-                    for half in 0..2 {
-                        let sum = _mm256_sad_epu8(bytes[half], _mm256_setzero_si256());
-                        sums[half] = _mm256_or_si256(_mm256_slli_epi64::<COUNT_SHIFT>(sums[half]), sum);
+        let queries = queries.each_ref().map(nibbles);
+        let mut keys = [Keys::NONE; N];
+        let (some, rest) = block.as_chunks::<GROUPS>();
+        for groups in some {
+            compare_groups(groups, &queries, &mut keys);
+        }
+        for group in rest {
+            compare_groups(std::array::from_ref(group), &queries, &mut keys);
+        }
+        for (keys, out) in keys.iter().zip(out) {
+            keys.offer_to(base, out);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn compare_groups<const N: usize, const G: usize>(
+        groups: &[Nibbles; G],
+        queries: &[[u8; NIBBLES]; N],
+        keys: &mut [Keys; N],
+    ) {
+        let low = _mm256_set1_epi16(255);
+        // Sums of the even bytes, and of the odd ones.
+        let mut sums = [[[_mm256_setzero_si256(); 2]; G]; N];
+        for start in (0..NIBBLES).step_by(BYTE_NIBBLES) {
+            let mut bytes = [[_mm256_setzero_si256(); G]; N];
+            for place in start..(start + BYTE_NIBBLES).min(NIBBLES) {
+                let tables = queries.each_ref().map(|query| {
+                    // SAFETY: 32 bytes, of which every pattern is a value of both.
+                    unsafe { transmute::<[u8; 32], __m256i>(DIFFERING.0[usize::from(query[place] & 15)]) }
+                });
+                for g in 0..G {
+                    // SAFETY: as above.
+                    let trains = unsafe { transmute::<[u8; 32], __m256i>(groups[g].nibbles[place]) };
+                    for n in 0..N {
+                        bytes[n][g] = _mm256_add_epi8(bytes[n][g], _mm256_shuffle_epi8(tables[n], trains));
                     }
                 }
+            }
+            for n in 0..N {
+                for g in 0..G {
+                    let [even, odd] = &mut sums[n][g];
+                    *even = _mm256_add_epi16(*even, _mm256_and_si256(bytes[n][g], low));
+                    *odd = _mm256_add_epi16(*odd, _mm256_srli_epi16::<8>(bytes[n][g]));
+                }
+            }
+        }
+        for n in 0..N {
+            // SAFETY: as above, 64 bytes.
+            let [mut best, mut second] =
+                [keys[n].best, keys[n].second].map(|keys| unsafe { transmute::<[u16; 32], [__m256i; 2]>(keys) });
+            for g in 0..G {
                 // SAFETY: as above.
-                let step = unsafe { transmute::<[u16; 32], [__m256i; 2]>(group.step) };
+                let step = unsafe { transmute::<[u16; 32], [__m256i; 2]>(groups[g].step) };
                 for half in 0..2 {
-                    let key = _mm256_adds_epu16(_mm256_slli_epi16::<STEP_SHIFT>(sums[half]), step[half]);
+                    let key = _mm256_adds_epu16(_mm256_slli_epi16::<STEP_SHIFT>(sums[n][g][half]), step[half]);
                     second[half] = _mm256_min_epu16(second[half], _mm256_max_epu16(best[half], key));
                     best[half] = _mm256_min_epu16(best[half], key);
                 }
             }
             // SAFETY: as above.
             let [best, second] = [best, second].map(|keys| unsafe { transmute::<[__m256i; 2], [u16; 32]>(keys) });
-            Keys { best, second }.offer_to(base, out);
+            keys[n] = Keys { best, second };
         }
     }
 }
@@ -320,9 +465,9 @@ mod tests {
             threads in 0_usize..5,
         ) {
             let mut held = HammingTrains::default();
-            held.fill(&trains);
             let mut out = vec![Nearest2::default(); 3];
             for instructions in InstructionSet::ALL.into_iter().filter(|&set| set <= super::instructions()) {
+                held.fill_for(instructions, &trains);
                 held.nearest2_by(instructions, &queries, threads, &mut out);
                 prop_assert_eq!(out.len(), queries.len());
                 for (found, query) in out.iter().zip(&queries) {

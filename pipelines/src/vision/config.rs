@@ -4,7 +4,10 @@ use larder_kernels::decode::DecodeLimits;
 use larder_records::Ppm;
 use serde::{Deserialize, Serialize};
 
-use super::models::{DetectorConfig, EmbeddingConfig};
+use super::{
+    features::FeatureConfig,
+    models::{DetectorConfig, EmbeddingConfig},
+};
 
 /// All parameters of vision. Every one of them is part of the fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct VisionConfig {
     pub detector: Option<DetectorConfig>,
     /// A network that describes boxes, in place of the built-in descriptor; none by default.
     pub embedding: Option<EmbeddingConfig>,
+    /// Local features, asked where descriptors leave open which product is seen; none by default, for they cost more than they
+    /// tell where products are told by their colours (see `docs/accuracy.md`).
+    pub features: Option<FeatureConfig>,
 }
 
 impl Default for VisionConfig {
@@ -54,6 +60,7 @@ impl Default for VisionConfig {
             chance: 800_000,
             detector: None,
             embedding: None,
+            features: None,
         }
     }
 }

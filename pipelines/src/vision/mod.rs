@@ -7,6 +7,7 @@ mod apart;
 mod config;
 mod detect;
 mod error;
+mod features;
 mod learn;
 mod matching;
 mod models;
@@ -15,12 +16,16 @@ mod scene;
 mod stages;
 
 use larder_kernels::{ImageGrey16, ImageRgb8, decode, median, propose::Proposal};
-use larder_records::{BoundingBox, Digest, Frame, FrameKey, FrameResult, Image, Modality, PPM, Payload, Sighting};
+use larder_records::{
+    BoundingBox, Candidate, Digest, Frame, FrameKey, FrameResult, Image, Modality, PPM, Payload, Sighting,
+};
 
+use features::PrintScratch;
 use matching::{Matcher, Seen};
 
 pub use config::VisionConfig;
 pub use error::{SceneError, VisionError};
+pub use features::FeatureConfig;
 pub use learn::SceneLearner;
 pub use models::{DetectorConfig, DetectorKind, EmbeddingConfig, ModelError, Models};
 pub use references::References;
@@ -28,7 +33,7 @@ pub use scene::Scene;
 pub use stages::{Stage, StageTimer};
 
 /// Changes with every change of code that changes results.
-pub const KERNEL_VERSION: u32 = 2;
+pub const KERNEL_VERSION: u32 = 3;
 
 /// Columns of the grid of a depth or infrared frame.
 pub const GRID_COLUMNS: u16 = 20;
@@ -42,6 +47,7 @@ pub struct Scratch {
     grey: ImageGrey16,
     values: Vec<u16>,
     detect: detect::DetectScratch,
+    prints: PrintScratch,
 }
 
 /// Vision with all that its results depend on. Share one between threads.
@@ -173,6 +179,15 @@ impl Vision {
             sighting.candidates = self.matcher.candidates(&sighting.embedding, *filled, &self.references, negatives);
         }
         result.sightings = matching::select(seen);
+        timer.begin(Stage::Verify);
+        if let Some(how) = &self.config.features {
+            for Sighting { bounds, candidates, .. } in &mut result.sightings {
+                if how.asks(candidates) {
+                    let prints = |candidate: &Candidate| self.references.prints(candidate.product);
+                    scratch.prints.weigh(&scratch.colour, *bounds, how, candidates, prints);
+                }
+            }
+        }
         for sighting in &mut result.sightings {
             let same = found.iter().filter(|found| found.bounds.iou(sighting.bounds) >= PPM / 2);
             for found in same {

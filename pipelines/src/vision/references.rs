@@ -1,24 +1,25 @@
 //! What the products look like.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use larder_kernels::{ImageRgb8, decode};
+use larder_kernels::{ImageGrey8, ImageRgb8, decode, kaze::KazeScratch};
 use larder_records::{BoundingBox, Digest, Image, ProductId};
 
-use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch, models::Models};
+use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch, features::Print, models::Models};
 
-/// The descriptors of the products' reference pictures.
+/// The descriptors of the products' reference pictures and, where they are asked for, their local features.
 #[derive(Clone, Debug, Default)]
 pub struct References {
     models: Models,
     descriptors: BTreeMap<ProductId, Vec<Vec<i8>>>,
+    prints: BTreeMap<ProductId, Vec<Arc<Print>>>,
 }
 
 impl References {
     /// No products yet, to be described by the embedding network of `models`; `default()` describes them by the built-in
     /// descriptor.
     pub fn with_models(models: Models) -> Self {
-        Self { models, descriptors: BTreeMap::new() }
+        Self { models, ..Self::default() }
     }
 
     /// The networks that the products are described by.
@@ -53,6 +54,11 @@ impl References {
             }
         }
         self.descriptors.entry(product).or_default().extend(described);
+        if let Some(how) = &config.features {
+            let mut print = Print::default();
+            print.fill(&decoded, bounds, how, &mut ImageGrey8::default(), &mut KazeScratch::default());
+            self.prints.entry(product).or_default().push(Arc::new(print));
+        }
         Ok(())
     }
 
@@ -71,6 +77,11 @@ impl References {
         self.descriptors.iter().map(|(&product, descriptors)| (product, descriptors.as_slice()))
     }
 
+    /// The local features of each picture of `product`; none where they were not asked for.
+    pub(super) fn prints(&self, product: ProductId) -> impl Iterator<Item = &Print> {
+        self.prints.get(&product).into_iter().flatten().map(Arc::as_ref)
+    }
+
     /// The digest of all of it, the networks' files included.
     pub fn digest(&self) -> Digest {
         let mut bytes = self.models.digest().0.to_le_bytes().to_vec();
@@ -79,6 +90,12 @@ impl References {
                 bytes.extend_from_slice(&product.0.0.to_le_bytes());
                 bytes.extend_from_slice(&(descriptor.len() as u64).to_le_bytes());
                 bytes.extend(descriptor.iter().map(|&component| component.cast_unsigned()));
+            }
+        }
+        for (product, prints) in &self.prints {
+            for print in prints {
+                bytes.extend_from_slice(&product.0.0.to_le_bytes());
+                print.write_to(&mut bytes);
             }
         }
         Digest::of(&bytes)

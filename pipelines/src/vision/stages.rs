@@ -13,11 +13,13 @@ pub enum Stage {
     Describe,
     /// Candidates from the catalogue.
     Match,
+    /// Local features of what that leaves open.
+    Verify,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 5] = [Self::Decode, Self::Normalise, Self::Detect, Self::Describe, Self::Match];
+    pub const ALL: [Self; 6] = [Self::Decode, Self::Normalise, Self::Detect, Self::Describe, Self::Match, Self::Verify];
 }
 
 /// Is told which stage runs. `()` ignores it and costs nothing.
