@@ -97,10 +97,10 @@ fn taken_in(intake: &mut Intake, rows: impl IntoIterator<Item = Row>) -> Batch {
     for row in rows {
         match row {
             Row::Reading(row) => drop(intake.reading(&row)),
+            // two visions may have seen one frame
             Row::Frame(row) => {
-                if intake.frame(row.key) {
-                    intake.seen(row);
-                }
+                intake.frame(row.key);
+                intake.seen(row);
             }
             Row::Product(row) => drop(intake.product(&row)),
             Row::Appliance(row) => drop(intake.appliance(&row)),
