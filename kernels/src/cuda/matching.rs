@@ -182,7 +182,7 @@ fn of_key<T: Compared>(key: u64) -> Neighbour<T::Distance> {
     Neighbour { distance: T::distance((key >> 32) as u32), index: key as u32 }
 }
 
-/// What [`matches`] needs beside the descriptors; grows with them.
+/// What [`matches()`] needs beside the descriptors; grows with them.
 #[derive(Debug)]
 pub struct MatchMemory<M: Machine> {
     nearest: Array<M, [u64; 2]>,
