@@ -355,10 +355,11 @@ impl Correct {
         }
         let changed = changed(engine.changes()?);
         let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-        if !self.dry_run {
+        let committed = !self.dry_run && answers.iter().any(|answer| answer.refused.is_none());
+        if committed {
             engine.commit()?;
         }
-        let corrected = Corrected { corrections: answers, changed, committed: !self.dry_run, milliseconds };
+        let corrected = Corrected { corrections: answers, changed, committed, milliseconds };
         output.result(&corrected, pretty)?;
         let refused = corrected.corrections.iter().filter(|answer| answer.refused.is_some()).count();
         anyhow::ensure!(refused == 0, "{refused} of {} corrections refused", corrected.corrections.len());
@@ -393,7 +394,7 @@ fn pretty(Corrected { corrections, changed, committed, milliseconds }: &Correcte
     } else {
         text += &table(&["view", "rows", ""], &rows);
     }
-    let done = if *committed { "committed" } else { "nothing written (--dry-run)" };
+    let done = if *committed { "committed" } else { "nothing written" };
     text + &format!("in {milliseconds:.1} ms; {done}")
 }
 
