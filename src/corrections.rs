@@ -319,7 +319,8 @@ fn time(stamp: jiff::Timestamp) -> Time {
     Time(stamp.as_microsecond())
 }
 
-fn stamp(time: Time) -> jiff::Timestamp {
+/// A time as it is written; the nearest that can be, where it is too far off.
+pub(crate) fn stamp(time: Time) -> jiff::Timestamp {
     let within = time.0.clamp(jiff::Timestamp::MIN.as_microsecond(), jiff::Timestamp::MAX.as_microsecond());
     jiff::Timestamp::from_microsecond(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
@@ -393,6 +394,12 @@ impl WrittenMovement {
 }
 
 impl WrittenChange {
+    /// Its fields in one line of JSON, without the word that names it.
+    pub fn fields(&self) -> String {
+        let change = serde_json::to_value(self).unwrap_or_default();
+        change.as_object().and_then(|change| change.values().next()).cloned().unwrap_or_default().to_string()
+    }
+
     /// What is changed, its texts interned.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use larder_records::{
 use serde::Serialize;
 
 use crate::{
-    corrections::{Unnamed, Written, WrittenFrame},
+    corrections::{Unnamed, Written, WrittenFrame, stamp},
     drawing,
     feeds::{Event, Feed as _, FeedError, recording::Recording},
     lake::{Lake, LakeError},
@@ -212,6 +212,8 @@ pub struct CorrectionEvidence {
 struct Records {
     intake: Intake,
     corrections: Vec<Correction>,
+    /// What is told of each picture, and holds.
+    told: BTreeMap<FrameKey, Vec<Told>>,
 }
 
 impl Records {
@@ -229,7 +231,14 @@ impl Records {
         for appliance in lake.read::<Appliance>(names)? {
             intake.appliance(&appliance);
         }
-        Ok(Self { intake, corrections })
+        let mut told: BTreeMap<FrameKey, Vec<Told>> = BTreeMap::new();
+        for made in corrections.iter().filter(|made| intake.holds(made.id)) {
+            if let Change::Picture { frame, amendment } = &made.change {
+                let amendment = amendment.clone();
+                told.entry(*frame).or_default().push(Told { time: made.time, id: made.id, amendment });
+            }
+        }
+        Ok(Self { intake, corrections, told })
     }
 
     fn week(&self, appliance: ApplianceId, time: Time) -> Day {
@@ -376,7 +385,7 @@ fn evidence(
     }
     Ok(MovementEvidence {
         appliance: text(m.appliance.0),
-        time: jiff::Timestamp::from_microsecond(m.time.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        time: stamp(m.time),
         sku: text(m.product.0),
         kind: KINDS.iter().find(|(kind, _)| *kind == m.kind).map_or("", |(_, word)| word),
         quantity: m.quantity,
@@ -390,16 +399,10 @@ fn evidence(
 
 /// What a frame shows, as corrected.
 fn told(frame: &FrameResult, records: &Records) -> Vec<corrected::Object> {
-    let told =
-        records.corrections.iter().filter(|made| records.intake.holds(made.id)).filter_map(|made| match &made.change {
-            Change::Picture { frame: of, amendment } if *of == frame.key => {
-                Some(Told { time: made.time, id: made.id, amendment: amendment.clone() })
-            }
-            _ => None,
-        });
+    let told = records.told.get(&frame.key).cloned().unwrap_or_default();
     let min_score =
         records.intake.appliance_now(frame.key.appliance).map_or(Appliance::DEFAULT_MIN_SCORE, |home| home.min_score);
-    corrected::objects(frame.clone(), told.collect(), min_score)
+    corrected::objects(frame.clone(), told, min_score)
 }
 
 /// The corrections that touched movements, or the records that they are counted by; with those that undo or restore them.

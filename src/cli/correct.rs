@@ -440,15 +440,13 @@ fn list(lake: &Lake, mut names: Names, output: &Output) -> anyhow::Result<()> {
         let rows: Vec<_> = listed
             .iter()
             .map(|Listed { written, kind }| {
-                let change = serde_json::to_value(&written.change).unwrap_or_default();
-                let told = change.as_object().and_then(|change| change.values().next()).cloned().unwrap_or_default();
                 let time = written.time.strftime("%F %T").to_string();
                 vec![
                     written.id.clone(),
                     time,
                     written.author.clone(),
                     (*kind).to_owned(),
-                    told.to_string(),
+                    written.change.fields(),
                     written.reason.clone(),
                 ]
             })
@@ -535,8 +533,9 @@ impl Frames<'_> {
             self.all = Some(self.lake.read_frames(self.names)?);
         }
         let all = self.all.as_deref().unwrap_or_default();
+        let beginning = hash.to_lowercase();
         let meant: Vec<&FrameResult> =
-            all.iter().filter(|frame| frame.key.hash.to_string().starts_with(&hash.to_lowercase())).collect();
+            all.iter().filter(|frame| frame.key.hash.to_string().starts_with(&beginning)).collect();
         match meant[..] {
             [] => anyhow::bail!("there is no frame {hash}"),
             [frame] => Ok(frame),

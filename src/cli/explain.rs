@@ -97,8 +97,7 @@ fn pretty(Explanation { movements, corrections }: &Explanation, most: usize) -> 
         text += "corrections:\n";
     }
     for correction in corrections {
-        let change = serde_json::to_value(&correction.written.change).unwrap_or_default();
-        let told = change.as_object().and_then(|change| change.values().next()).cloned().unwrap_or_default();
+        let told = correction.written.change.fields();
         text += &format!(
             "  {} {} {} {}{} {told}{}\n",
             correction.written.id,

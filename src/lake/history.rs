@@ -20,6 +20,7 @@ use super::{
     row::Row,
     table::{APPLICATION, Engine, Table, url},
 };
+use crate::corrections::stamp;
 
 /// A row that came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +91,7 @@ impl Table {
                 let row: Vec<(String, String)> =
                     cells(n).filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_owned(), text)).collect();
                 if key.iter().all(|wanted| row.contains(wanted)) {
-                    let committed =
-                        jiff::Timestamp::from_microsecond(committed.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+                    let committed = stamp(committed);
                     told.push(ToldChange { version, epoch, committed, inserted, row });
                 }
             }
