@@ -11,7 +11,7 @@ use larder_records::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Rows, movements::MAX_QUANTITY};
+use crate::{Rows, grouped, movements::MAX_QUANTITY};
 
 /// What is back within this time was not used up.
 pub const COMES_BACK: Micros = Time::DAY;
@@ -139,25 +139,22 @@ pub fn ledger<'scope>(
     let counts = counts.map(|(key, Counted { at, count, id })| {
         (key, Entry { time: at, what: What::Counted { count: count.clamp(0, MAX_QUANTITY), id } })
     });
-    movements
-        .flat_map(|m| {
-            let moved = Moved {
-                out: m.kind == MovementKind::Out,
-                quantity: m.quantity,
-                reason: m.reason,
-                confidence: m.confidence,
-            };
-            let entry = Entry { time: m.time, what: What::Moved(moved) };
-            (m.kind != MovementKind::Moved).then_some(((m.appliance, m.product), entry))
-        })
-        .concat(counts)
-        .reduce_named("Ledger", |_, entries, lines| {
-            // equal entries are different movements, as much as entries that differ in how sure they are
-            let times = |count: isize| usize::try_from(count).unwrap_or(0);
-            let entries: Vec<Entry> =
-                entries.iter().flat_map(|(entry, count)| repeat_n(**entry, times(*count))).collect();
-            tell(&entries, |line| lines.push((line, 1)));
-        })
+    let entries = movements.flat_map(|m| {
+        let moved = Moved {
+            out: m.kind == MovementKind::Out,
+            quantity: m.quantity,
+            reason: m.reason,
+            confidence: m.confidence,
+        };
+        let entry = Entry { time: m.time, what: What::Moved(moved) };
+        (m.kind != MovementKind::Moved).then_some(((m.appliance, m.product), entry))
+    });
+    grouped(entries.concat(counts), "Ledger", |_, entries, lines| {
+        // equal entries are different movements, as much as entries that differ in how sure they are
+        let times = |count: isize| usize::try_from(count).unwrap_or(0);
+        let entries: Vec<Entry> = entries.iter().flat_map(|(entry, count)| repeat_n(**entry, times(*count))).collect();
+        tell(&entries, |line| lines.push(line));
+    })
 }
 
 fn tell(entries: &[Entry], mut line: impl FnMut(Line)) {

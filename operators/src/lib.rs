@@ -8,6 +8,7 @@
 
 pub mod calendar;
 mod clock;
+mod grouped;
 pub mod ledger;
 mod looks;
 pub mod movements;
@@ -21,9 +22,10 @@ mod weights;
 mod windows;
 
 pub use clock::newest_hours;
+pub use grouped::{ByKey, grouped};
 pub use ledger::ledger;
 pub use looks::last_frames;
-pub use neighbours::{Link, neighbours};
+pub use neighbours::neighbours;
 pub use pairs::pairs;
 pub use reach::reach;
 pub use settle::{latest, or_default};

@@ -44,8 +44,8 @@ pub fn last_frames<'scope>(
         .join_map(sensors, |&appliance, &(end, opened), &sensor| ((appliance, sensor), (end, Mark::End(opened))));
     let frames =
         frames.map(|(frame, time)| ((frame.appliance, frame.sensor), (time, Mark::Frame(frame.hash, frame.time))));
-    neighbours(frames.concat(ends), |(time, _)| *time).flat_map(|((appliance, sensor), link)| {
-        let ((at, Mark::Frame(hash, time)), (_, Mark::End(opened))) = (link.before?, link.after?) else { return None };
+    neighbours(frames.concat(ends), |(time, _)| *time, 0).flat_map(|((appliance, sensor), [mark, next])| {
+        let ((at, Mark::Frame(hash, time)), (_, Mark::End(opened))) = (mark?, next?) else { return None };
         (opened <= at).then_some((FrameKey { appliance, sensor, time, hash }, opened))
     })
 }

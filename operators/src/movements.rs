@@ -45,7 +45,6 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 ///             appliance: ApplianceId::of("fridge"), sensor: SensorId::of("camera"), time: Time(at), hash: Digest(0),
 ///         },
 ///     }),
-///     previous: None,
 ///     weight_delta_mg: delta,
 /// };
 /// let out = between(Some(&look(1, &[milk], None)), &look(2, &[], Some(-1_000_000)));
@@ -243,7 +242,7 @@ mod tests {
         let depth = Some(Arc::new(Grid { columns: 2, rows: 1, cells: cells.to_vec() }));
         let (items, opened) = (items.to_vec(), Time(opened));
         let look = Look { opened, frame, width: 100, height: 50, items, depth, after: vec![], next_before: vec![] };
-        Bridged { look: Arc::new(look), previous: None, weight_delta_mg: None }
+        Bridged { look: Arc::new(look), weight_delta_mg: None }
     }
 
     #[test]

@@ -1,92 +1,95 @@
-//! Each row linked with the one before and the one after it.
+//! Each row with those before and after it.
 
-use std::hash::Hash;
+use std::{array, hash::Hash};
 
 use differential_dataflow::ExchangeData;
 use larder_records::Time;
-use serde::{Deserialize, Serialize};
 
-use crate::Rows;
+use crate::{Rows, grouped};
 
-/// Two rows of one key with no row between them. Before the first row and after the last there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Link<V> {
-    /// The earlier row.
-    pub before: Option<V>,
-    /// The later row.
-    pub after: Option<V>,
+/// What a group says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step<V, const N: usize> {
+    /// A row with its neighbours.
+    Window([Option<V>; N]),
+    /// To the group above: a row that lies so near to an end that it, or one beyond, needs it there.
+    End(V),
 }
 
-/// What a group says to the level above it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum Step<V> {
-    /// Two rows with none between.
-    Link(V, V),
-    /// The first and the last row of the group.
-    Range(V, V),
-}
+/// Widths of the groups of each level, as powers of two of a microsecond: 36 minutes, 13 days. The level above holds everything: some
+/// 29 groups a year, whose ends alone it looks at. Each level more is another copy of rows that are far apart.
+const LEVELS: [u32; 2] = [31, 40];
 
-/// Widths of the groups of each level, as powers of two of a microsecond: 4.6 minutes, 39 hours. The level above holds everything:
-/// some 220 groups a year, whose ends alone it looks at. Each level more is another copy of rows that are far apart.
-const LEVELS: [u32; 2] = [38, 47];
-
-/// Links the rows of each key in their order, which must begin with `instant`.
+/// Each row of a key with the rows next to it in their order, which must begin with `instant`: `N` rows, of which it is that at
+/// `place`. Where there is none, before the first and after the last, stands none.
 ///
-/// Rows are grouped by short spans of time, the groups by longer ones, up to a single group: each link is found in exactly
-/// one of them, so a row that comes, late or not, or goes has three small groups looked at, however long the history is.
+/// Rows are grouped by short spans of time, the groups' ends by longer ones, up to a single group. A row is told where its
+/// neighbours are, so one that comes, late or not, or goes has three small groups looked at, however long the history is. Each holds
+/// a row at most once, and the two above hold no more than `2 * (N - 1)` rows of a group.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
-/// use larder_operators::{Link, neighbours};
+/// use larder_operators::neighbours;
 /// use larder_records::Time;
 ///
 /// timely::example(|scope| {
 ///     let rows = scope.new_collection_from([('a', Time(2)), ('a', Time(1 << 60)), ('b', Time(1))]).1;
-///     let links = neighbours(rows, |time| *time);
 ///     let expected = scope.new_collection_from([
-///         ('a', Link { before: None, after: Some(Time(2)) }),
-///         ('a', Link { before: Some(Time(2)), after: Some(Time(1 << 60)) }),
-///         ('a', Link { before: Some(Time(1 << 60)), after: None }),
-///         ('b', Link { before: None, after: Some(Time(1)) }),
-///         ('b', Link { before: Some(Time(1)), after: None }),
+///         ('a', [Some(Time(2)), Some(Time(1 << 60))]),
+///         ('a', [Some(Time(1 << 60)), None]),
+///         ('b', [Some(Time(1)), None]),
 ///     ]).1;
-///     links.assert_eq(expected);
+///     neighbours(rows, |time| *time, 0).assert_eq(expected);
 /// });
 /// ```
-pub fn neighbours<'scope, K, V>(rows: Rows<'scope, (K, V)>, instant: fn(&V) -> Time) -> Rows<'scope, (K, Link<V>)>
+pub fn neighbours<'scope, K, V, const N: usize>(
+    rows: Rows<'scope, (K, V)>,
+    instant: fn(&V) -> Time,
+    place: usize,
+) -> Rows<'scope, (K, [Option<V>; N])>
 where
     K: ExchangeData + Hash,
-    V: ExchangeData + Hash,
+    V: ExchangeData,
 {
-    let mut links = Vec::new();
-    let mut ranges = rows.map(|(key, row)| (key, (row.clone(), row)));
+    let after = N - 1 - place;
+    let group = move |row: &V, shift: Option<u32>| shift.map_or(0, |shift| instant(row).0 >> shift);
+    let mut windows = Vec::new();
+    let mut ends = rows;
+    let mut below = None;
     for shift in LEVELS.into_iter().map(Some).chain([None]) {
-        let steps = ranges
-            .map(move |(key, (first, last))| {
-                let group = shift.map_or(0, |shift| instant(&first).0 >> shift);
-                ((key, group), (first, last))
-            })
-            .reduce_named("Neighbours", |_, ranges, steps| {
-                let mut present = ranges.iter().filter(|(_, count)| *count > 0).map(|(range, _)| *range);
-                let Some((first, last)) = present.next() else { return };
-                let mut last = last;
-                for (from, to) in present {
-                    steps.push((Step::Link(last.clone(), from.clone()), 1));
-                    last = to;
+        let steps = grouped(
+            ends.map(move |(key, row)| ((key, group(&row, shift)), row)),
+            "Neighbours",
+            move |_, rows, steps| {
+                let mut n = 0;
+                // what a group below told all about is passed over
+                for inner in rows.chunk_by(|a, b| below.is_some() && group(a.0, below) == group(b.0, below)) {
+                    for within in 0..inner.len() {
+                        let untold = within < place || within + after >= inner.len();
+                        let known = shift.is_none() || (n >= place && n + after < rows.len());
+                        if untold && known {
+                            let row = |at: usize| Some(rows.get((n + at).checked_sub(place)?)?.0.clone());
+                            steps.push(Step::Window(array::from_fn(row)));
+                        }
+                        n += 1;
+                    }
                 }
-                steps.push((Step::Range(first.clone(), last.clone()), 1));
-            });
-        links.push(steps.clone().flat_map(|((key, _), step)| match step {
-            Step::Link(before, after) => Some((key, Link { before: Some(before), after: Some(after) })),
-            Step::Range(..) => None,
+                if shift.is_some() {
+                    let first = (N - 1).min(rows.len());
+                    let last = first.max(rows.len().saturating_sub(N - 1));
+                    steps.extend(rows[..first].iter().chain(&rows[last..]).map(|(row, _)| Step::End((*row).clone())));
+                }
+            },
+        );
+        windows.push(steps.clone().flat_map(|((key, _), step)| match step {
+            Step::Window(window) => Some((key, window)),
+            Step::End(_) => None,
         }));
-        ranges = steps.flat_map(|((key, _), step)| match step {
-            Step::Range(first, last) => Some((key, (first, last))),
-            Step::Link(..) => None,
+        ends = steps.flat_map(|((key, _), step)| match step {
+            Step::End(row) => Some((key, row)),
+            Step::Window(_) => None,
         });
+        below = shift;
     }
-    let ends = ranges.flat_map(|(key, (first, last))| {
-        [(key.clone(), Link { before: None, after: Some(first) }), (key, Link { before: Some(last), after: None })]
-    });
-    ends.concatenate(links)
+    ends.flat_map(|_| None).concatenate(windows)
 }

@@ -67,13 +67,11 @@ pub struct Look {
     pub next_before: Level,
 }
 
-/// A look with what it hides, and its place among the others.
+/// A look with what it hides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Bridged {
     /// The look; hidden items are among its items. It is the very one that was bridged where it hides none.
     pub look: Arc<Look>,
-    /// The opening of the look before, where there is one.
-    pub previous: Option<Time>,
     /// Change of the load since the look before, where known.
     pub weight_delta_mg: Option<i64>,
 }
@@ -124,8 +122,7 @@ pub fn bridge(looks: [Option<&Arc<Look>>; 5]) -> Option<Bridged> {
         items.sort();
         Arc::new(Look { items, ..Look::clone(middle) })
     };
-    let previous = window.at(-1).map(|look| look.opened);
-    Some(Bridged { previous, weight_delta_mg: window.change(-1, 0), look })
+    Some(Bridged { weight_delta_mg: window.change(-1, 0), look })
 }
 
 /// Up to five looks; `at(0)` is the one in question.

@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use differential_dataflow::ExchangeData;
 
-use crate::Rows;
+use crate::{Rows, grouped};
 
 /// A group with more different members than this is no basket, and has no pairs.
 const MAX_MEMBERS: usize = 512;
@@ -29,10 +29,9 @@ where
     T: ExchangeData,
     M: ExchangeData,
 {
-    rows.reduce_named("Pairs", |_, rows, pairs| {
-        let present = || rows.iter().filter(|(_, count)| *count > 0).map(|(row, _)| *row);
-        let Some((time, _)) = present().next() else { return };
-        let mut members: Vec<&M> = present().map(|(_, member)| member).collect();
+    grouped(rows, "Pairs", |_, rows, pairs| {
+        let Some(((time, _), _)) = rows.first() else { return };
+        let mut members: Vec<&M> = rows.iter().map(|((_, member), _)| member).collect();
         members.sort();
         members.dedup();
         if members.len() > MAX_MEMBERS {
@@ -40,7 +39,7 @@ where
         }
         for (n, first) in members.iter().enumerate() {
             for second in &members[n + 1..] {
-                pairs.push(((time.clone(), (*first).clone(), (*second).clone()), 1));
+                pairs.push((time.clone(), (*first).clone(), (*second).clone()));
             }
         }
     })

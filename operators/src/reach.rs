@@ -3,18 +3,19 @@
 use std::hash::Hash;
 
 use differential_dataflow::{
-    ExchangeData, VecCollection,
-    difference::{Multiply, Semigroup},
-    operators::CountTotal,
+    AsCollection, ExchangeData, VecCollection,
+    difference::{Monoid, Multiply},
+    operators::{CountTotal, ThresholdTotal},
 };
 use larder_records::HouseholdId;
+use timely::dataflow::operators::vec::Map;
 
 use crate::Rows;
 
-/// For each cell, the sum over its rows and the number of different households among them.
+/// For each cell its sums, and the number of different households that it reaches.
 ///
-/// A row's difference is what it adds and 1, the row itself: `(sums, 1)`. The sums ride in the difference, so that a row
-/// costs the same however many its cell has. A household whose rows have all gone is no longer counted.
+/// The sums ride in the difference, so that what is added costs the same however many a cell has. A household that no longer stands
+/// behind a cell is no longer counted.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
@@ -24,16 +25,20 @@ use crate::Rows;
 /// timely::example(|scope| {
 ///     let (a, b) = (HouseholdId::of("a"), HouseholdId::of("b"));
 ///     let rows = scope.new_collection_from([('m', a, 2), ('m', b, 3), ('m', a, 4)]).1;
-///     let found = reach(rows.explode(|(cell, household, count)| [((cell, household), (count, 1))]));
+///     let sums = rows.clone().explode(|(cell, _, count)| [(cell, count)]);
+///     let found = reach(rows.map(|(cell, household, _)| (cell, household)), sums);
 ///     found.assert_eq(scope.new_collection_from([('m', (9_isize, 2))]).1);
 /// });
 /// ```
 pub fn reach<'scope, C, S>(
-    rows: VecCollection<'scope, u64, (C, HouseholdId), (S, isize)>,
+    households: Rows<'scope, (C, HouseholdId)>,
+    sums: VecCollection<'scope, u64, C, S>,
 ) -> Rows<'scope, (C, (S, isize))>
 where
     C: ExchangeData + Hash,
-    S: ExchangeData + Semigroup + Multiply<isize, Output = S>,
+    S: ExchangeData + Monoid + Multiply<isize, Output = S>,
 {
-    rows.count_total().explode(|((cell, _), (sums, rows))| [(cell, (sums, isize::from(rows > 0)))]).count_total()
+    let households = households.distinct_total().explode(|(cell, _)| [(cell, (S::zero(), 1))]);
+    let sums = sums.inner.map(|(cell, epoch, sums)| (cell, epoch, (sums, 0))).as_collection();
+    households.concat(sums).count_total()
 }

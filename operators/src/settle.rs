@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use differential_dataflow::ExchangeData;
 
-use crate::Rows;
+use crate::{Rows, grouped};
 
 /// Of the rows of each key, the greatest. A record that begins with when it was made is thereby the latest.
 ///
@@ -22,11 +22,7 @@ where
     K: ExchangeData + Hash,
     V: ExchangeData,
 {
-    rows.reduce_named("Latest", |_, rows, latest| {
-        if let Some((row, _)) = rows.iter().rev().find(|(_, count)| *count > 0) {
-            latest.push(((*row).clone(), 1));
-        }
-    })
+    grouped(rows, "Latest", |_, rows, latest| latest.extend(rows.last().map(|(row, _)| (*row).clone())))
 }
 
 /// For every key of `keys` its row of `rows`, which has at most one a key, and `default` where it has none.
@@ -46,14 +42,12 @@ where
     K: ExchangeData + Hash,
     V: ExchangeData,
 {
-    rows.map(|(key, row)| (key, Some(row))).concat(keys.map(|key| (key, None))).reduce_named(
-        "OrDefault",
-        move |_, rows, out| {
-            let mut present = rows.iter().filter(|(_, count)| *count > 0).map(|(row, _)| *row);
-            // none, that is the key itself, sorts first
-            if let Some(None) = present.next() {
-                out.push((present.next().cloned().flatten().unwrap_or_else(|| default.clone()), 1));
-            }
-        },
-    )
+    let rows = rows.map(|(key, row)| (key, Some(row))).concat(keys.map(|key| (key, None)));
+    grouped(rows, "OrDefault", move |_, rows, out| {
+        // none, that is the key itself, sorts first
+        if let Some((None, _)) = rows.first() {
+            let row = rows.get(1).and_then(|(row, _)| (*row).clone());
+            out.push(row.unwrap_or_else(|| default.clone()));
+        }
+    })
 }

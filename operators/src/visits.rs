@@ -45,15 +45,15 @@ pub fn visits(readings: Rows<'_, Reading>) -> Rows<'_, Visit> {
         let state = State { time: r.time, sequence: r.sequence, open: r.value != 0 };
         (r.modality == Modality::Door).then_some(((r.appliance, r.sensor), state))
     });
-    let edges = neighbours(states, |state| state.time).flat_map(|(door, link)| {
-        let after = link.after?;
-        let was_open = link.before.is_some_and(|before| before.open);
-        (was_open != after.open).then_some((door, after))
+    let edges = neighbours(states, |state| state.time, 1).flat_map(|(door, [before, state])| {
+        let state = state?;
+        let was_open = before.is_some_and(|before: State| before.open);
+        (was_open != state.open).then_some((door, state))
     });
-    neighbours(edges, |edge| edge.time)
-        .flat_map(|((appliance, sensor), link)| {
-            let edge = link.before?;
-            edge.open.then_some(Visit { appliance, sensor, opened: edge.time, closed: link.after.map(|c| c.time) })
+    neighbours(edges, |edge| edge.time, 0)
+        .flat_map(|((appliance, sensor), [edge, next])| {
+            let edge = edge?;
+            edge.open.then_some(Visit { appliance, sensor, opened: edge.time, closed: next.map(|next| next.time) })
         })
         .distinct_total()
 }

@@ -3,7 +3,7 @@
 use larder_records::{ApplianceId, Micros, Modality, Reading, SensorId, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Rows, Window};
+use crate::{Rows, Window, grouped};
 
 /// The median load of each scale that had a reading, by sensor, in milligrams.
 pub type Level = Vec<(SensorId, i64)>;
@@ -40,10 +40,21 @@ enum Side {
     After,
 }
 
+/// When the scales are watched, before and after a visit: from, inclusive, until, exclusive.
+fn watched(window: &Window) -> [Option<(Side, Time, Time)>; 2] {
+    let before = (Side::Before, window.opened.plus(-WATCH), window.opened);
+    let after = window.closed.map(|closed| {
+        let from = closed.plus(SETTLE);
+        let until = from.plus(WATCH);
+        (Side::After, from, window.next.map_or(until, |next| next.min(until)))
+    });
+    [Some(before), after]
+}
+
 /// What the scales showed around each window, where they showed anything; the key is the window's appliance and opening.
 /// Of an even number of readings the lower of the middle two counts. Readings of other modalities are passed over.
 ///
-/// Readings and windows meet by the minute, so no group grows with the history.
+/// Readings and windows meet by spans of nine minutes, so no group grows with the history.
 ///
 /// ```
 /// use differential_dataflow::input::Input;
@@ -67,44 +78,35 @@ pub fn levels<'scope>(
     windows: Rows<'scope, Window>,
     readings: Rows<'scope, Reading>,
 ) -> Rows<'scope, ((ApplianceId, Time), Levels)> {
-    let minute = |time: Time| time.0.div_euclid(Time::MINUTE);
+    // most windows touch one of these spans alone, and are held once
+    let span = |time: Time| time.0 >> 29;
     let spans = windows.flat_map(move |window| {
-        let before = (Side::Before, window.opened.plus(-WATCH), window.opened);
-        let after = window.closed.map(|closed| {
-            let from = closed.plus(SETTLE);
-            let until = from.plus(WATCH);
-            (Side::After, from, window.next.map_or(until, |next| next.min(until)))
-        });
-        [Some(before), after].into_iter().flatten().flat_map(move |(side, from, until)| {
-            // an empty span touches no minute
-            let last = if from < until { minute(until.plus(-1)) } else { minute(from) - 1 };
-            (minute(from)..=last).map(move |m| ((window.appliance, m), (window.opened, side, from, until)))
-        })
+        let touched = watched(&window).into_iter().flatten().filter(|(_, from, until)| from < until);
+        let mut touched: Vec<i64> = touched.flat_map(|(_, from, until)| span(from)..=span(until.plus(-1))).collect();
+        touched.dedup();
+        let Window { appliance, opened, closed, next } = window;
+        touched.into_iter().map(move |span| ((appliance, span), (opened, closed, next)))
     });
     let loads = readings.flat_map(move |r| {
         (r.modality == Modality::Weight)
-            .then_some(((r.appliance, minute(r.time)), (r.sensor, r.value, r.time, r.sequence)))
+            .then_some(((r.appliance, span(r.time)), (r.sensor, r.value, r.time, r.sequence)))
     });
-    spans
-        .join_core(
-            loads.arrange_by_key_named("Arrange: Weights"),
-            |&(appliance, _), &(opened, side, from, until), load| {
-                let &(sensor, value, time, sequence) = load;
-                (from <= time && time < until).then_some(((appliance, opened, side, sensor), (value, time, sequence)))
-            },
-        )
-        .reduce_named("Median", |_, loads, median| {
-            let present: Vec<i64> = loads.iter().filter(|(_, count)| *count > 0).map(|(load, _)| load.0).collect();
-            if !present.is_empty() {
-                median.push((present[(present.len() - 1) / 2], 1));
-            }
-        })
-        .map(|((appliance, opened, side, sensor), load)| ((appliance, opened), (side, sensor, load)))
-        .reduce_named("Levels", |_, loads, levels| {
-            let of = |wanted: Side| {
-                let loads = loads.iter().map(|(load, _)| **load);
-                loads.filter(|load| load.0 == wanted).map(|(_, sensor, load)| (sensor, load)).collect()
-            };
-            levels.push((Levels { before: of(Side::Before), after: of(Side::After) }, 1));
-        })
+    let loads = spans.join_core(
+        loads.arrange_by_key_named("Arrange: Weights"),
+        |&(appliance, _), &(opened, closed, next), &(sensor, value, time, sequence)| {
+            let window = Window { appliance, opened, closed, next };
+            let sides =
+                watched(&window).into_iter().flatten().filter(move |(_, from, until)| (*from..*until).contains(&time));
+            sides.map(move |(side, ..)| ((appliance, opened, side, sensor), (value, time, sequence)))
+        },
+    );
+    let medians = grouped(loads, "Median", |_, loads, median| median.push(loads[(loads.len() - 1) / 2].0.0))
+        .map(|((appliance, opened, side, sensor), load)| ((appliance, opened), (side, sensor, load)));
+    grouped(medians, "Levels", |_, loads, levels| {
+        let of = |wanted: Side| {
+            let loads = loads.iter().map(|(load, _)| **load);
+            loads.filter(|load| load.0 == wanted).map(|(_, sensor, load)| (sensor, load)).collect()
+        };
+        levels.push(Levels { before: of(Side::Before), after: of(Side::After) });
+    })
 }

@@ -3,7 +3,7 @@
 use larder_records::{ApplianceId, Micros, Time, views::Visit};
 use serde::{Deserialize, Serialize};
 
-use crate::{Link, Rows, neighbours};
+use crate::{Rows, grouped, neighbours};
 
 /// How long after a closing a picture still belongs to the visit.
 pub const LINGER: Micros = 2 * Time::MINUTE;
@@ -53,16 +53,15 @@ impl Window {
 /// });
 /// ```
 pub fn windows(visits: Rows<'_, Visit>) -> Rows<'_, Window> {
-    let openings = visits
-        .map(|visit| ((visit.appliance, visit.opened), visit.closed))
-        .reduce_named("Openings", |_, closings, opening| {
-            // none, a door that stands open, sorts first
-            let (Some((first, _)), Some((last, _))) = (closings.first(), closings.last()) else { return };
-            opening.push((first.and(**last), 1));
-        })
-        .map(|((appliance, opened), closed)| (appliance, (opened, closed)));
-    neighbours(openings, |(opened, _)| *opened).flat_map(|(appliance, Link { before, after })| {
-        let (opened, closed) = before?;
-        Some(Window { appliance, opened, closed, next: after.map(|(next, _)| next) })
+    let closings = visits.map(|visit| ((visit.appliance, visit.opened), visit.closed));
+    let openings = grouped(closings, "Openings", |_, closings, opening| {
+        // none, a door that stands open, sorts first
+        let (Some((first, _)), Some((last, _))) = (closings.first(), closings.last()) else { return };
+        opening.push(first.and(**last));
+    })
+    .map(|((appliance, opened), closed)| (appliance, (opened, closed)));
+    neighbours(openings, |(opened, _)| *opened, 0).flat_map(|(appliance, [opening, next])| {
+        let (opened, closed) = opening?;
+        Some(Window { appliance, opened, closed, next: next.map(|(next, _)| next) })
     })
 }

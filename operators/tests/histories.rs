@@ -9,7 +9,7 @@ use std::{
 
 use differential_dataflow::{ExchangeData, input::InputSession};
 use larder_operators::{
-    Levels, Link, Rows, Window, last_frames, latest, levels, neighbours, newest_hours, pairs, visits, windows,
+    Levels, Rows, Window, grouped, last_frames, latest, levels, neighbours, newest_hours, pairs, visits, windows,
 };
 use larder_records::{ApplianceId, Digest, FrameKey, Modality, Reading, SensorId, Time, views::Visit};
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -90,7 +90,10 @@ where
             }
             rows.advance_to(epoch);
             rows.flush();
-            worker.step_while(|| probe.less_than(&epoch));
+            // so that some batches hold several epochs
+            if epoch % 3 != 0 {
+                worker.step_while(|| probe.less_than(&epoch));
+            }
         }
     })
     .unwrap()
@@ -185,6 +188,18 @@ fn windows_of(visits: &BTreeSet<Visit>) -> BTreeSet<Window> {
     openings.iter().map(|opened| of(*opened)).collect()
 }
 
+/// Each row with the rows next to it, itself at `place`.
+fn around<const N: usize>(rows: &BTreeSet<(u8, (Time, u8))>, place: usize) -> BTreeSet<(u8, [Option<(Time, u8)>; N])> {
+    let mut found = BTreeSet::new();
+    for key in 0..2 {
+        let rows: Vec<_> = rows.iter().filter(|row| row.0 == key).map(|row| row.1).collect();
+        for n in 0..rows.len() {
+            found.insert((key, std::array::from_fn(|at| rows.get((n + at).checked_sub(place)?).copied())));
+        }
+    }
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
@@ -192,14 +207,38 @@ proptest! {
     fn neighbours_are_the_rows_next_to_each_other(
         history in histories((0_u8..2, (time(), 0_u8..2))), workers in 1_usize..=2,
     ) {
-        let found = run(workers, &history, |rows| neighbours(rows, |(time, _)| *time));
+        let next = run(workers, &history, |rows| neighbours(rows, |(time, _)| *time, 0));
+        let previous = run(workers, &history, |rows| neighbours(rows, |(time, _)| *time, 1));
+        let six = run(workers, &history, |rows| neighbours(rows, |(time, _)| *time, 3));
+        for (epoch, ((next, previous), six)) in next.into_iter().zip(previous).zip(six).enumerate() {
+            prop_assert_eq!(next, around::<2>(&rows_at(&history, epoch), 0));
+            prop_assert_eq!(previous, around::<2>(&rows_at(&history, epoch), 1));
+            prop_assert_eq!(six, around::<6>(&rows_at(&history, epoch), 3));
+        }
+    }
+
+    #[test]
+    fn what_a_group_says_is_what_its_rows_say_at_every_epoch(
+        history in histories((0_u8..3, 0_i64..9)), workers in 1_usize..=2,
+    ) {
+        // a list, so that one row more or less changes all of it
+        let found = run(workers, &history, |rows| {
+            grouped(rows, "Test", |_, rows, said| {
+                said.push((true, rows.iter().map(|(row, times)| (**row, *times)).collect::<Vec<_>>()));
+                said.extend(rows.iter().map(|(row, times)| (false, vec![(**row, *times)])));
+            })
+        });
         for (epoch, found) in found.into_iter().enumerate() {
+            let mut counts: BTreeMap<u8, BTreeMap<i64, isize>> = BTreeMap::new();
+            for ((key, row), diff) in history[..=epoch].iter().flatten() {
+                *counts.entry(*key).or_default().entry(*row).or_default() += diff;
+            }
             let mut expected = BTreeSet::new();
-            for key in 0..2 {
-                let rows = rows_at(&history, epoch).into_iter().filter(|row| row.0 == key).map(|row| Some(row.1));
-                let row: Vec<_> = [None].into_iter().chain(rows).chain([None]).collect();
-                if row.len() > 2 {
-                    expected.extend(row.windows(2).map(|w| (key, Link { before: w[0], after: w[1] })));
+            for (key, rows) in counts {
+                let rows: Vec<_> = rows.into_iter().filter(|(_, times)| *times != 0).collect();
+                expected.extend(rows.iter().map(|row| (key, (false, vec![*row]))));
+                if !rows.is_empty() {
+                    expected.insert((key, (true, rows)));
                 }
             }
             prop_assert_eq!(found, expected);

@@ -2,7 +2,13 @@
 //!
 //! `cargo bench -p larder-pipelines --bench corrections -- [APPLIANCES] [VISITS EACH] [CORRECTIONS OF EACH KIND]`, by default
 //! 200 appliances of 250 visits, 8 sightings a visit: 400,000 sightings. 10,000 appliances make 20 million.
+//!
+//! With the word `peers` behind the numbers, relabels and categories alone are timed, and beside them how long DuckDB takes to compute the
+//! inventory and market of the same data anew, and Pathway to repair them (`peers/views.py` tells how; `pip install duckdb pathway`,
+//! and `LARDER_PEERS_PYTHON` where that is not `python3`).
 #![allow(clippy::unwrap_used, missing_docs)]
+
+mod peers;
 
 use std::{
     cell::Cell,
@@ -10,8 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use larder_pipelines::{Batch, Intake, Sessions, views};
+use larder_pipelines::{Batch, Intake, Sessions, views, worker_config};
 use larder_records::*;
+use peers::{Peers, Sums};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use timely::{dataflow::ProbeHandle, worker::Worker};
 
@@ -109,10 +116,10 @@ fn repair(
     started.elapsed()
 }
 
-/// Resident memory, in MiB.
-fn resident() -> u64 {
+/// Resident memory, now (`VmRSS`) or at most so far (`VmHWM`), in MiB.
+fn memory(which: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(which)).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
@@ -125,12 +132,28 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let at = |n: usize, default| numbers.get(n).copied().unwrap_or(default);
     let (appliances, visits, times) = (at(0, 200), at(1, 250), at(2, 100));
-    timely::execute_directly(move |worker| {
+    let with_peers = std::env::args().any(|argument| argument == "peers");
+    let communication = timely::CommunicationConfig::Thread;
+    timely::execute(timely::Config { communication, worker: worker_config() }, move |worker| {
         let probe = ProbeHandle::new();
         let mut sessions = Sessions::default();
         let changed = Rc::new(Cell::new(0_u64));
+        let sums = Rc::new(Cell::new(Sums::default()));
+        let visit_of = move |time: Time| time.since(Time(START)) / (YEAR / visits as i64);
         worker.dataflow::<u64, _, _>(|scope| {
             let out = views(sessions.inputs(scope));
+            let into = sums.clone();
+            out.inventory.clone().inspect(move |(row, _, diff)| {
+                let mut sums = into.get();
+                sums.add_inventory(row, visit_of, *diff);
+                into.set(sums);
+            });
+            let into = sums.clone();
+            out.market.clone().inspect(move |(row, _, diff)| {
+                let mut sums = into.get();
+                sums.add_market(row, *diff);
+                into.set(sums);
+            });
             macro_rules! watch {
                 ($($view:ident),*) => {$({
                     let changed = changed.clone();
@@ -172,23 +195,43 @@ fn main() {
             home.region = Name(n % 20 + 1);
             intake.appliance(&home);
         }
+        let mut beside = with_peers.then(|| {
+            let products = (0..PRODUCTS).map(|n| [n + 1, n / 7 + 1, n / 20 + 1]);
+            let homes = (0..appliances).map(|n| [n + 1, n + 1, n % 20 + 1]);
+            Peers::new(START, YEAR / visits as i64, visits, products, homes)
+        });
         let started = Instant::now();
         let mut frames = Vec::new();
         for n in 0..appliances {
             let mut fridge = Fridge::new(n);
-            frames.extend((0..visits).map(|visit| fridge.visit(opening(visit, visits), &mut intake)));
+            for visit in 0..visits {
+                frames.push(fridge.visit(opening(visit, visits), &mut intake));
+                if let Some(peers) = &mut beside {
+                    let shown = (0..).zip(fridge.shelf);
+                    shown.for_each(|(place, product)| peers.sighting(n + 1, visit, place, product + 1));
+                }
+            }
             if n % 50 == 49 || n + 1 == appliances {
                 repair(worker, &mut sessions, &probe, &mut epoch, intake.take_batch());
             }
         }
         let sightings = appliances * visits * SHELF as u64;
         println!(
-            "{sightings} sightings of {appliances} appliances in {:.1} s ({:.0}/s), {} rows changed; {} MiB, {:.0} bytes a sighting",
+            "{sightings} sightings of {appliances} appliances in {:.1} s ({:.0}/s), {} rows changed; at most {} MiB",
             started.elapsed().as_secs_f64(),
             sightings as f64 / started.elapsed().as_secs_f64(),
             changed.get(),
-            resident(),
-            resident() as f64 * 1048576.0 / sightings as f64
+            memory("VmHWM"),
+        );
+        // what a worker does of itself when nothing comes
+        for _ in 0..sightings / 100 {
+            worker.step();
+        }
+        println!(
+            "{:.1} s later: {} MiB, {:.0} bytes a sighting",
+            started.elapsed().as_secs_f64(),
+            memory("VmRSS"),
+            memory("VmRSS") as f64 * 1048576.0 / sightings as f64
         );
         let mut random = SmallRng::seed_from_u64(7);
         let mut id = 1_000_000;
@@ -200,9 +243,12 @@ fn main() {
                 .unwrap();
         };
         println!("{:<30} {:>10} {:>10} {:>10} {:>14}", "", "p50 ms", "p99 ms", "max ms", "rows changed");
-        let kinds =
+        let all =
             ["relabel", "reject", "product's category", "product merged", "late visit", "appliance's region", "count"];
-        for kind in kinds {
+        let kinds = if with_peers { &["relabel", "product's category"][..] } else { &all };
+        let before = sums.get();
+        let mut halves = Vec::new();
+        for &kind in kinds {
             let mut took = Vec::new();
             let rows = changed.get();
             for n in 0..times {
@@ -212,6 +258,14 @@ fn main() {
                 let of = frame.appliance;
                 match kind {
                     "relabel" => {
+                        // how looks end, which others are told in short, is left alone
+                        let visit = visit_of(frame.time) as u64;
+                        if with_peers && visit + 6 > visits {
+                            continue;
+                        }
+                        if let Some(peers) = &mut beside {
+                            peers.relabel(of.0.0, visit, place, any.0.0);
+                        }
                         let amendment = Amendment::Relabel { bounds: bounds(place), product: any };
                         correct(&mut intake, Change::Picture { frame, amendment });
                     }
@@ -220,8 +274,11 @@ fn main() {
                         correct(&mut intake, Change::Picture { frame, amendment });
                     }
                     "product's category" => {
-                        let category = Some(Name(random.random_range(1..50)));
-                        let fields = ProductFields { category, ..ProductFields::default() };
+                        let category = random.random_range(1..50);
+                        if let Some(peers) = &mut beside {
+                            peers.category(any.0.0, category);
+                        }
+                        let fields = ProductFields { category: Some(Name(category)), ..ProductFields::default() };
                         correct(&mut intake, Change::Product { product: any, fields });
                     }
                     "product merged" => {
@@ -252,7 +309,12 @@ fn main() {
                 quantile(&mut took, 1.0),
                 (changed.get() - rows) as f64 / times as f64
             );
+            halves.push(quantile(&mut took, 0.5));
         }
-        println!("{} MiB at the end", resident());
-    });
+        println!("{} MiB at the end", memory("VmRSS"));
+        if let Some(peers) = beside {
+            peers.compare(before, sums.get(), [halves[0], halves[1]]);
+        }
+    })
+    .unwrap();
 }

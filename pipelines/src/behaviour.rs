@@ -2,8 +2,9 @@
 
 use differential_dataflow::operators::CountTotal;
 use larder_operators::{
-    Rows,
+    ByKey, Rows,
     calendar::{day, monday},
+    grouped,
     ledger::Line,
     pairs,
 };
@@ -13,11 +14,14 @@ use larder_records::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Where an appliance stands: household and time zone.
+use crate::moved::Moved;
+
+/// Where each appliance stands: household and time zone.
 pub(crate) fn homes<'scope>(
     appliances: Rows<'scope, (ApplianceId, Appliance)>,
-) -> Rows<'scope, (ApplianceId, (HouseholdId, Name))> {
-    appliances.map(|(id, appliance)| (id, (appliance.household, appliance.time_zone)))
+) -> ByKey<'scope, ApplianceId, (HouseholdId, Name)> {
+    let homes = appliances.map(|(id, appliance)| (id, (appliance.household, appliance.time_zone)));
+    homes.arrange_by_key_named("Arrange: Homes")
 }
 
 /// The week of an instant.
@@ -47,31 +51,40 @@ pub(crate) fn together<'scope>(
     }))
 }
 
-/// Each household's weeks.
-pub(crate) fn weeks<'scope>(
+/// Each household's weeks, and its products.
+pub(crate) fn weeks_and_products<'scope>(
     visits: Rows<'scope, Visit>,
-    movements: Rows<'scope, Movement>,
-    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+    moved: ByKey<'scope, ApplianceId, Moved>,
+    lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
+    homes: ByKey<'scope, ApplianceId, (HouseholdId, Name)>,
+) -> (Rows<'scope, Behaviour>, Rows<'scope, ProductBehaviour>) {
+    let moved = moved.join_core(homes.clone(), |_, m, &(household, zone)| {
+        let out = m.kind == MovementKind::Out;
+        (m.kind != MovementKind::Moved).then(|| (household, week(m.time, zone), m.product, m.time, out, m.quantity))
+    });
+    (weeks(visits, moved.clone(), homes.clone()), products(moved, lines, homes))
+}
+
+/// Household, week, product, time, out and not in, quantity.
+type AtHome = (HouseholdId, Day, ProductId, Time, bool, i64);
+
+fn weeks<'scope>(
+    visits: Rows<'scope, Visit>,
+    moved: Rows<'scope, AtHome>,
+    homes: ByKey<'scope, ApplianceId, (HouseholdId, Name)>,
 ) -> Rows<'scope, Behaviour> {
     let openings = visits
         .map(|visit| (visit.appliance, (visit.opened, visit.closed)))
-        .join_map(homes.clone(), |_, &(opened, closed), &(household, zone)| {
+        .arrange_by_key_named("Arrange: Visits")
+        .join_core(homes, |_, &(opened, closed), &(household, zone)| {
             let seconds = closed.map_or(0, |closed| closed.since(opened) / Time::SECOND);
-            ((household, week(opened, zone)), seconds)
+            Some(((household, week(opened, zone)), seconds))
         })
         .explode(|(cell, seconds)| [(cell, (1, seconds as isize, 0, 0))]);
-    let moved = movements
-        .flat_map(|m| {
-            let out = m.kind == MovementKind::Out;
-            (m.kind != MovementKind::Moved).then_some((m.appliance, (m.time, out, m.quantity)))
-        })
-        .join_map(homes, |_, &(time, out, quantity), &(household, zone)| {
-            ((household, week(time, zone)), (out, quantity))
-        })
-        .explode(|(cell, (out, quantity))| {
-            let quantity = quantity as isize;
-            [(cell, if out { (0, 0, 0, quantity) } else { (0, 0, quantity, 0) })]
-        });
+    let moved = moved.explode(|(household, week, _, _, out, quantity)| {
+        let quantity = quantity as isize;
+        [((household, week), if out { (0, 0, 0, quantity) } else { (0, 0, quantity, 0) })]
+    });
     openings.concat(moved).count_total().map(
         |((household, week), (openings, open_seconds, put_in, taken_out)): (_, (isize, isize, isize, isize))| {
             Behaviour {
@@ -86,33 +99,22 @@ pub(crate) fn weeks<'scope>(
     )
 }
 
-/// Each household's products.
-pub(crate) fn products<'scope>(
-    movements: Rows<'scope, Movement>,
+fn products<'scope>(
+    moved: Rows<'scope, AtHome>,
     lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
-    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+    homes: ByKey<'scope, ApplianceId, (HouseholdId, Name)>,
 ) -> Rows<'scope, ProductBehaviour> {
-    let households = homes.map(|(appliance, (household, _))| (appliance, household));
-    let moved = movements
-        .flat_map(|m| {
-            let out = m.kind == MovementKind::Out;
-            (m.kind != MovementKind::Moved).then_some((m.appliance, (m.product, m.time, out, m.quantity)))
-        })
-        .join_map(households.clone(), |_, &(product, time, out, quantity), &household| {
-            ((household, product), (time, out, quantity))
-        });
-    let restocks = moved
-        .clone()
-        .flat_map(|(key, (time, out, _))| (!out).then_some((key, time)))
-        .reduce_named("Restocks", |_, instants, restocks| {
-            if let (Some((first, _)), Some((last, _))) = (instants.first(), instants.last()) {
-                restocks.push(((instants.len() as isize - 1, (last.since(**first) / Time::SECOND) as isize), 1));
-            }
-        })
-        .explode(|(key, (times, seconds))| [(key, ((0, 0, 0), (0, times, seconds)))]);
-    let counts = moved.explode(|(key, (_, out, quantity))| {
+    let put_in =
+        moved.clone().flat_map(|(household, _, product, time, out, _)| (!out).then_some(((household, product), time)));
+    let restocks = grouped(put_in, "Restocks", |_, instants, restocks| {
+        if let (Some((first, _)), Some((last, _))) = (instants.first(), instants.last()) {
+            restocks.push((instants.len() as isize - 1, (last.since(**first) / Time::SECOND) as isize));
+        }
+    })
+    .explode(|(key, (times, seconds))| [(key, ((0, 0, 0), (0, times, seconds)))]);
+    let counts = moved.explode(|(household, _, product, _, out, quantity)| {
         let quantity = quantity as isize;
-        [(key, (if out { (0, quantity, 0) } else { (quantity, 0, 0) }, (0, 0, 0)))]
+        [((household, product), (if out { (0, quantity, 0) } else { (quantity, 0, 0) }, (0, 0, 0)))]
     });
     let stays = lines
         .flat_map(|((appliance, product), line)| match line {
@@ -121,8 +123,9 @@ pub(crate) fn products<'scope>(
             }
             _ => None,
         })
-        .join_map(households, |_, &(product, seconds, quantity), &household| {
-            ((household, product), (seconds, quantity))
+        .arrange_by_key_named("Arrange: Stays")
+        .join_core(homes, |_, &(product, seconds, quantity), &(household, _)| {
+            Some(((household, product), (seconds, quantity)))
         })
         .explode(|(key, (seconds, quantity))| {
             [(key, ((0, 0, quantity as isize), (seconds.saturating_mul(quantity) as isize, 0, 0)))]
@@ -139,11 +142,12 @@ pub(crate) fn products<'scope>(
 /// What each household takes out together.
 pub(crate) fn taken_together<'scope>(
     movements: Rows<'scope, Movement>,
-    homes: Rows<'scope, (ApplianceId, (HouseholdId, Name))>,
+    homes: ByKey<'scope, ApplianceId, (HouseholdId, Name)>,
 ) -> Rows<'scope, PairBehaviour> {
     together(movements, MovementKind::Out)
         .map(|((appliance, _), (_, first, second))| (appliance, (first, second)))
-        .join_map(homes, |_, &(first, second), &(household, _)| (household, first, second))
+        .arrange_by_key_named("Arrange: Pairs")
+        .join_core(homes, |_, &(first, second), &(household, _)| Some((household, first, second)))
         .count_total()
         .map(|((household, first, second), together)| PairBehaviour {
             household,

@@ -7,7 +7,7 @@ use larder_records::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::looks::{Contents, Seen, Shown};
+use crate::looks::{Contents, Seen, Shown, Verdicts};
 
 /// What a product is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,12 +87,27 @@ pub(crate) fn items_in_truth<'scope>(
     in_truth(items, stand_ins, |row| row.product, |row, into| Some(ReviewItem { product: into, ..*row }))
 }
 
-/// The movements with what people say of them.
-pub(crate) fn judged<'scope>(
+/// What people say of each movement last.
+pub(crate) fn verdicts(said: Rows<'_, (MovementKey, Verdict)>) -> Rows<'_, (MovementKey, Verdict)> {
+    latest(said)
+}
+
+/// A movement with what people say of it; none where it never was.
+pub(crate) fn judged(movement: Movement, verdicts: Option<&Verdicts>) -> Option<Movement> {
+    let mut said = verdicts.into_iter().flat_map(|verdicts| verdicts.iter());
+    match said.find(|(product, kind, _)| (*product, *kind) == (movement.product, movement.kind)) {
+        None => Some(movement),
+        Some((.., Verdict::Refused)) => None,
+        Some((.., Verdict::Confirmed)) => Some(Movement { confidence: PPM, ..movement }),
+    }
+}
+
+/// Declared movements with what people say of them. Those of the sensors are judged where they are told ([`judged`]): here each
+/// would be held once more.
+pub(crate) fn declared_judged<'scope>(
     movements: Rows<'scope, Movement>,
     verdicts: Rows<'scope, (MovementKey, Verdict)>,
 ) -> Rows<'scope, Movement> {
-    let verdicts = latest(verdicts);
     let changed = movements
         .clone()
         .map(|m| (MovementKey { appliance: m.appliance, time: m.time, product: m.product, kind: m.kind }, m))
@@ -111,12 +126,12 @@ pub(crate) fn amend<'a>(seen: &mut Vec<Seen>, told: impl IntoIterator<Item = &'a
         match amendment {
             Amendment::Relabel { bounds, product } => {
                 if let Some(at) = find(seen, *bounds) {
-                    seen[at].said = Some(Shown::Product(*product));
+                    seen[at].shown = Shown::Product(*product);
                 }
             }
             Amendment::Reject { bounds } => {
                 if let Some(at) = find(seen, *bounds) {
-                    seen[at].said = Some(Shown::Nothing);
+                    seen[at].shown = Shown::Nothing;
                 }
             }
             Amendment::Split { bounds, parts } => {
@@ -158,10 +173,10 @@ pub struct Object {
 /// What a visible frame shows, by what vision saw, what was told of it (in whatever order), and the appliance's threshold.
 pub fn objects(frame: FrameResult, mut told: Vec<Told>, min_score: Ppm) -> Vec<Object> {
     let Some(Contents::Objects(objects)) = Contents::of(frame) else { return Vec::new() };
-    let mut seen = objects.seen.clone();
+    let mut seen = objects.seen.to_vec();
     told.sort();
     amend(&mut seen, told.iter().map(|told| &told.amendment));
-    let shown = seen.iter().filter(|seen| seen.said != Some(Shown::Nothing));
+    let shown = seen.iter().filter(|seen| seen.shown != Shown::Nothing);
     shown
         .map(|seen| {
             let chosen = seen.chosen(min_score);
@@ -169,7 +184,7 @@ pub fn objects(frame: FrameResult, mut told: Vec<Told>, min_score: Ppm) -> Vec<O
                 bounds: seen.bounds,
                 product: chosen.map(|(product, _)| product),
                 score: chosen.map_or(0, |(_, score)| score),
-                said: seen.said.is_some(),
+                said: seen.is_said(),
             }
         })
         .collect()

@@ -1,14 +1,17 @@
 //! What moved, what each appliance holds, what it held, and how the food fares.
 
 use larder_operators::{
-    Rows, calendar::day, latest, ledger::Line, movements, newest_hours, occlusion::Bridged, or_default,
+    Rows, calendar::day, latest, ledger::Line, movements, neighbours, newest_hours, occlusion::bridge, or_default,
 };
 use larder_records::{
     Appliance, ApplianceId, DeclaredMovement, Name, Product, ProductId, Time,
     views::{Advice, FoodState, Inventory, InventoryInterval, Movement},
 };
 
-use crate::looks::LookKey;
+use crate::{
+    corrected::judged,
+    looks::{Judged, LookKey},
+};
 
 /// Minutes out of the cold from which on a food is to be looked at.
 const MAX_MINUTES_OUT: i64 = 120;
@@ -18,22 +21,17 @@ pub(crate) fn declared(rows: Rows<'_, DeclaredMovement>) -> Rows<'_, DeclaredMov
     latest(rows.map(|movement| ((movement.appliance, movement.id), movement))).map(|(_, movement)| movement)
 }
 
-/// All movements but those that counts tell of: between each look and the one before, and the declared ones.
-pub(crate) fn movements<'scope>(
-    looks: Rows<'scope, (LookKey, Bridged)>,
-    declared: Rows<'scope, DeclaredMovement>,
-) -> Rows<'scope, Movement> {
-    let first = looks.clone().flat_map(|(_, look)| {
-        let is_first = look.previous.is_none();
-        is_first.then(|| movements::between(None, &look)).into_iter().flatten()
-    });
-    let by_previous =
-        looks.clone().flat_map(|((appliance, sensor, _), look)| Some(((appliance, sensor, look.previous?), look)));
-    let later = looks
-        .join_map(by_previous, |_, before, after| movements::between(Some(before), after))
-        .flat_map(|movements| movements);
-    let declared = declared.flat_map(|movement| movements::declared(&movement));
-    first.concatenate([later, declared])
+/// The movements that the sensors tell of: between each look and the one before, both with what they hide by the two looks on either
+/// side of them. So each rests on six looks.
+pub(crate) fn movements(looks: Rows<'_, (LookKey, Judged)>) -> Rows<'_, Movement> {
+    let looks = looks.map(|((appliance, sensor, _), look)| ((appliance, sensor), look));
+    neighbours(looks, |(look, _)| look.opened, 3).flat_map(|(_, window): (_, [Option<Judged>; 6])| {
+        let [a, b, c, d, e, f] = window.each_ref().map(|look| look.as_ref().map(|(look, _)| look));
+        let before = bridge([a, b, c, d, e]);
+        let moved = bridge([b, c, d, e, f]).map(|after| movements::between(before.as_ref(), &after));
+        let verdicts = window[3].as_ref().and_then(|(_, verdicts)| verdicts.clone());
+        moved.into_iter().flatten().filter_map(move |movement| judged(movement, verdicts.as_ref()))
+    })
 }
 
 /// What counts say beyond all that is known to have moved, as movements.

@@ -11,11 +11,14 @@ mod intake;
 mod inventory;
 mod looks;
 mod market;
+mod moved;
 pub mod recogniser;
 mod review;
 mod views;
 pub mod vision;
+mod workers;
 
 pub use inputs::{Batch, Inputs, Sessions};
 pub use intake::{Intake, Refusal, Replaced};
 pub use views::{Views, views};
+pub use workers::worker_config;

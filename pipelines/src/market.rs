@@ -3,13 +3,16 @@
 use std::hash::Hash;
 
 use differential_dataflow::ExchangeData;
-use larder_operators::{Rows, latest, ledger::Line, or_default, reach};
+use larder_operators::{ByKey, Rows, latest, ledger::Line, or_default, reach};
 use larder_records::{
     Appliance, ApplianceId, HouseholdId, Name, Product, ProductId, Time,
     views::{Day, Market, MarketLevel, MarketPair, Movement, MovementKind},
 };
 
-use crate::behaviour::{together, week};
+use crate::{
+    behaviour::{together, week},
+    moved::Moved,
+};
 
 /// Put in, used up, wasted, hundredths of the currency.
 type Sums = (isize, isize, isize, isize);
@@ -19,8 +22,10 @@ type Cell = (Name, Day, MarketLevel, Name);
 /// Region, household and time zone of each appliance.
 fn places<'scope>(
     appliances: Rows<'scope, (ApplianceId, Appliance)>,
-) -> Rows<'scope, (ApplianceId, (Name, HouseholdId, Name))> {
-    appliances.map(|(id, appliance)| (id, (appliance.region, appliance.household, appliance.time_zone)))
+) -> ByKey<'scope, ApplianceId, (Name, HouseholdId, Name)> {
+    appliances
+        .map(|(id, appliance)| (id, (appliance.region, appliance.household, appliance.time_zone)))
+        .arrange_by_key_named("Arrange: Places")
 }
 
 /// Of cells that begin with a region, those that at least k households stand behind, where k is the greatest
@@ -40,12 +45,27 @@ where
     })
 }
 
-/// The cells that a product counts in: its own, its brand's and its category's.
-fn cells(region: Name, week: Day, product: ProductId, brand: Name, category: Name) -> impl Iterator<Item = Cell> {
-    let keys = [(MarketLevel::Product, product.0), (MarketLevel::Brand, brand), (MarketLevel::Category, category)];
-    keys.into_iter()
-        .filter(|(level, key)| *level == MarketLevel::Product || *key != Name::default())
-        .map(move |(level, key)| (region, week, level, key))
+/// What a product counts as, and its shelf life: itself, its brand and its category, so that a change of one moves the cells of that
+/// one alone.
+type Fact = (MarketLevel, Name, u32);
+
+/// The facts of each product that moves.
+fn facts<'scope>(
+    moved: Rows<'scope, ProductId>,
+    products: Rows<'scope, (ProductId, Product)>,
+) -> ByKey<'scope, ProductId, Fact> {
+    or_default(
+        moved,
+        products.map(|(id, product)| (id, (product.brand, product.category, product.shelf_life_days))),
+        (Name::default(), Name::default(), 0),
+    )
+    .flat_map(|(product, (brand, category, shelf_life))| {
+        let keys = [(MarketLevel::Product, product.0), (MarketLevel::Brand, brand), (MarketLevel::Category, category)];
+        keys.into_iter()
+            .filter(|(level, key)| *level == MarketLevel::Product || *key != Name::default())
+            .map(move |(level, key)| (product, (level, key, shelf_life)))
+    })
+    .arrange_by_key_named("Arrange: Facts")
 }
 
 /// Market cells.
@@ -53,23 +73,23 @@ fn cells(region: Name, week: Day, product: ProductId, brand: Name, category: Nam
 /// Where a product's shelf life is known, packages that come out more than so many times 24 hours after they were first put
 /// in are wasted, whatever was declared.
 pub(crate) fn cells_of<'scope>(
-    movements: Rows<'scope, Movement>,
+    moved: ByKey<'scope, ApplianceId, Moved>,
     lines: Rows<'scope, ((ApplianceId, ProductId), Line)>,
     products: Rows<'scope, (ProductId, Product)>,
     appliances: Rows<'scope, (ApplianceId, Appliance)>,
 ) -> Rows<'scope, Market> {
-    let places = places(appliances.clone()).arrange_by_key_named("Arrange: Places");
-    let moved = movements
-        .clone()
-        .flat_map(|m| {
-            let put_in = if m.kind == MovementKind::In { m.quantity } else { 0 };
-            let cents = if m.kind == MovementKind::In { m.cents } else { 0 };
-            (m.kind != MovementKind::Moved).then_some((m.appliance, (m.product, m.time, put_in, cents)))
+    let places = places(appliances.clone());
+    let facts = facts(moved.clone().as_collection(|_, m| m.product), products);
+    let moved = moved
+        .join_core(places.clone(), |_, m, &(region, household, zone)| {
+            let (put_in, cents) = if m.kind == MovementKind::In { (m.quantity, m.cents) } else { (0, 0) };
+            let row = || (m.product, (region, household, week(m.time, zone), put_in, cents));
+            (m.kind != MovementKind::Moved).then(row)
         })
-        .join_core(places.clone(), |_, &(product, time, put_in, cents), &(region, household, zone)| {
-            [((product, (region, week(time, zone), household)), put_in, cents)]
-        })
-        .explode(|(row, put_in, cents)| [(row, ((put_in as isize, 0, 0, cents as isize), 1_isize))]);
+        .arrange_by_key_named("Arrange: Moved products")
+        .join_core(facts.clone(), |_, &(region, household, week, put_in, cents), &(level, key, _)| {
+            Some((((region, week, level, key), household), (put_in, cents)))
+        });
     let gone = lines
         .flat_map(|((appliance, product), line)| match line {
             Line::Gone { time, put_in, quantity, wasted } => {
@@ -79,29 +99,23 @@ pub(crate) fn cells_of<'scope>(
             }
             _ => None,
         })
-        .join_core(places, |_, &(product, time, quantity, wasted, days_begun), &(region, household, zone)| {
-            [((product, (region, week(time, zone), household, wasted, days_begun)), quantity)]
+        .arrange_by_key_named("Arrange: Gone")
+        .join_core(places, |_, &(product, time, quantity, wasted, days_begun), &(region, _, zone)| {
+            Some(((product, (region, week(time, zone), wasted, days_begun)), quantity))
         })
-        .explode(|(row, quantity)| [(row, quantity as isize)]);
-
-    let facts = or_default(
-        movements.map(|m| m.product),
-        products.map(|(id, product)| (id, (product.brand, product.category, product.shelf_life_days))),
-        (Name::default(), Name::default(), 0),
-    )
-    .arrange_by_key_named("Arrange: Facts");
-    let moved = moved.join_core(facts.clone(), |&product, &(region, week, household), &(brand, category, _)| {
-        cells(region, week, product, brand, category).map(move |cell| (cell, household))
-    });
-    let gone = gone
-        .join_core(facts, |&product, row, &(brand, category, shelf_life)| {
-            let &(region, week, household, wasted, days_begun) = row;
+        .explode(|(row, quantity)| [(row, quantity as isize)])
+        .arrange_by_key_named("Arrange: Gone products")
+        .join_core(facts, |_, &(region, week, wasted, days_begun), &(level, key, shelf_life)| {
             let wasted = wasted || (shelf_life > 0 && days_begun > i64::from(shelf_life));
-            cells(region, week, product, brand, category).map(move |cell| ((cell, household), wasted))
+            Some(((region, week, level, key), wasted))
         })
-        .explode(|(row, wasted)| [(row, (if wasted { (0, 0, 1, 0) } else { (0, 1, 0, 0) }, 0_isize))]);
+        .explode(|(cell, wasted)| [(cell, if wasted { (0, 0, 1, 0) } else { (0, 1, 0, 0) })]);
+    let put_in = moved
+        .clone()
+        .filter(|(_, sums)| *sums != (0, 0))
+        .explode(|((cell, _), (put_in, cents))| [(cell, (put_in as isize, 0, 0, cents as isize))]);
 
-    let cells = reach::<Cell, Sums>(moved.concat(gone))
+    let cells = reach::<Cell, Sums>(moved.map(|(reached, _)| reached), put_in.concat(gone))
         .map(|((region, week, level, key), (sums, households))| (region, ((week, level, key), sums, households)));
     withhold(cells, appliances).map(|(region, (week, level, key), (put_in, used_up, wasted, cents), households)| {
         Market {
@@ -125,11 +139,12 @@ pub(crate) fn pairs_of<'scope>(
 ) -> Rows<'scope, MarketPair> {
     let bought = together(movements, MovementKind::In)
         .map(|((appliance, _), (time, first, second))| (appliance, (time, first, second)))
-        .join_map(places(appliances.clone()), |_, &(time, first, second), &(region, household, zone)| {
-            ((region, week(time, zone), first, second), household)
-        })
-        .explode(|row| [(row, (1_isize, 1_isize))]);
-    let cells = reach(bought).map(|((region, week, first, second), (together, households))| {
+        .arrange_by_key_named("Arrange: Pairs")
+        .join_core(places(appliances.clone()), |_, &(time, first, second), &(region, household, zone)| {
+            Some(((region, week(time, zone), first, second), household))
+        });
+    let times = bought.clone().map(|(cell, _)| cell);
+    let cells = reach(bought, times).map(|((region, week, first, second), (together, households))| {
         (region, ((week, first, second), together, households))
     });
     withhold(cells, appliances).map(|(region, (week, first, second), together, households)| MarketPair {

@@ -1,60 +1,50 @@
 //! What a person should look at.
 
 use differential_dataflow::operators::ThresholdTotal;
-use larder_operators::{Rows, or_default};
+use larder_operators::{ByKey, Rows};
 use larder_records::{
-    Appliance, ApplianceId, Ppm, SightingKey,
-    views::{Movement, MovementSource, ReviewItem, ReviewSubject},
+    ApplianceId, Ppm, SightingKey,
+    views::{ReviewItem, ReviewSubject},
 };
 
-use crate::looks::Picture;
+use crate::{
+    looks::{Picture, Shown},
+    moved::Moved,
+};
 
 /// A best candidate that is not ahead of the next by this is close to it.
 const CLOSE: Ppm = 50_000;
 
 /// The unsure sightings of looks, and the unsure movements of sensors, as far as nobody has corrected them.
 pub(crate) fn queue<'scope>(
-    pictures: Rows<'scope, Picture>,
-    movements: Rows<'scope, Movement>,
-    appliances: Rows<'scope, (ApplianceId, Appliance)>,
+    pictures: ByKey<'scope, ApplianceId, Picture>,
+    moved: ByKey<'scope, ApplianceId, Moved>,
+    thresholds: ByKey<'scope, ApplianceId, (Ppm, Ppm)>,
 ) -> Rows<'scope, ReviewItem> {
-    let thresholds = or_default(
-        pictures.clone().map(|picture| picture.frame.appliance),
-        appliances.map(|(id, appliance)| (id, (appliance.min_score, appliance.review_below))),
-        (Appliance::DEFAULT_MIN_SCORE, Appliance::DEFAULT_REVIEW_BELOW),
-    )
-    .arrange_by_key_named("Arrange: Thresholds");
-    let sightings = pictures
-        .flat_map(|picture| {
-            let frame = picture.frame;
-            let open = picture.objects.seen.iter().filter(|seen| seen.said.is_none() && seen.best.is_some());
-            open.map(|seen| (frame.appliance, (frame, seen.clone()))).collect::<Vec<_>>()
-        })
-        .join_core(thresholds.clone(), |&appliance, (frame, seen), &(min_score, review_below)| {
-            let best = seen.best?;
-            let unsure = best.score < review_below || best.score < seen.runner_up.saturating_add(CLOSE);
+    let sightings = pictures.join_core(thresholds.clone(), |&appliance, picture, &(min_score, review_below)| {
+        let frame = picture.objects.frame;
+        let unsure = picture.objects.seen.iter().filter_map(|seen| {
+            let Shown::Candidate { score, runner_up, .. } = seen.shown else { return None };
+            let unsure = score < review_below || score < runner_up.saturating_add(CLOSE);
             unsure.then(|| ReviewItem {
                 appliance,
                 time: frame.time,
-                subject: ReviewSubject::Sighting(SightingKey { frame: *frame, index: seen.index }),
+                subject: ReviewSubject::Sighting(SightingKey { frame, index: seen.index }),
                 product: seen.chosen(min_score).map(|(product, _)| product),
-                confidence: best.score,
+                confidence: score,
             })
         });
-    let movements = movements
-        .flat_map(|m| {
-            let sensed = m.source == MovementSource::Sensors;
-            sensed.then_some((m.appliance, (m.time, m.kind, m.product, m.confidence)))
+        unsure.collect::<Vec<_>>()
+    });
+    let movements = moved.join_core(thresholds, |&appliance, m, &(_, review_below)| {
+        (m.sensed && m.confidence < review_below).then_some(ReviewItem {
+            appliance,
+            time: m.time,
+            subject: ReviewSubject::Movement(m.kind),
+            product: Some(m.product),
+            confidence: m.confidence,
         })
-        .join_core(thresholds, |&appliance, &(time, kind, product, confidence), &(_, review_below)| {
-            (confidence < review_below).then_some(ReviewItem {
-                appliance,
-                time,
-                subject: ReviewSubject::Movement(kind),
-                product: Some(product),
-                confidence,
-            })
-        });
+    });
     // two cameras may say the same
     sightings.concat(movements).distinct_total()
 }

@@ -1,6 +1,6 @@
 //! From the inputs to every maintained view.
 
-use larder_operators::{Rows, latest, ledger, levels, visits, windows};
+use larder_operators::{Rows, latest, ledger, levels, movements, visits, windows};
 use larder_records::views::{
     Behaviour, FoodState, Inventory, InventoryInterval, Market, MarketPair, Movement, PairBehaviour, ProductBehaviour,
     ReviewItem, Visit,
@@ -8,8 +8,8 @@ use larder_records::views::{
 
 use crate::{
     Inputs, behaviour,
-    corrected::{declared_in_truth, items_in_truth, judged, taken_for},
-    inventory, looks, market, review,
+    corrected::{declared_in_truth, declared_judged, items_in_truth, taken_for, verdicts},
+    inventory, looks, market, moved, review,
 };
 
 /// What comes out.
@@ -50,28 +50,36 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
     let levels = levels(windows.clone(), inputs.readings.clone());
     let times = looks::on_time(inputs.frames.clone(), inputs.skews);
     let (pictures, depths) = looks::pictures(windows.clone(), inputs.frames, times.clone(), inputs.amendments);
-    let looks = looks::looks(pictures.clone(), depths, windows, levels, taken_for, appliances.clone());
-    let declared = declared_in_truth(inventory::declared(inputs.declared), inputs.stand_ins.clone());
-    let known = judged(inventory::movements(looks::bridged(looks), declared), inputs.verdicts);
+    let by_appliance = looks::by_appliance(pictures.clone());
+    let thresholds = looks::thresholds(pictures.clone(), appliances.clone());
+    let verdicts = verdicts(inputs.verdicts);
+    let around = looks::Around { depths, windows, levels, taken_for, verdicts: verdicts.clone() };
+    let looks = looks::looks(pictures, by_appliance.clone(), thresholds.clone(), around);
+    let declared = declared_in_truth(inventory::declared(inputs.declared), inputs.stand_ins.clone())
+        .flat_map(|movement| movements::declared(&movement));
+    let known = inventory::movements(looks).concat(declared_judged(declared, verdicts));
     let lines = ledger(known.clone(), inputs.counts);
     let movements = known.concat(inventory::counted(lines.clone()));
 
     let readings = inputs.readings.map(|reading| (reading.appliance, reading.time));
     let frames = times.map(|(frame, time, _)| (frame.appliance, time));
-    let moved = movements.clone().map(|movement| (movement.appliance, movement.time));
-    let events = readings.concatenate([frames, moved]);
+    let times = movements.clone().map(|movement| (movement.appliance, movement.time));
+    let events = readings.concatenate([frames, times]);
 
+    let moved = moved::by_appliance(movements.clone());
     let homes = behaviour::homes(appliances.clone());
+    let (behaviour, behaviour_products) =
+        behaviour::weeks_and_products(visits.clone(), moved.clone(), lines.clone(), homes.clone());
     Views {
         inventory: inventory::inventory(lines.clone()),
         inventory_history: inventory::history(lines.clone()),
         food_state: inventory::food_state(lines.clone(), events, products.clone(), appliances.clone()),
-        behaviour: behaviour::weeks(visits.clone(), movements.clone(), homes.clone()),
-        behaviour_products: behaviour::products(movements.clone(), lines.clone(), homes.clone()),
+        behaviour,
+        behaviour_products,
         behaviour_pairs: behaviour::taken_together(movements.clone(), homes),
-        market: market::cells_of(movements.clone(), lines, products, appliances.clone()),
-        market_pairs: market::pairs_of(movements.clone(), appliances.clone()),
-        review_queue: items_in_truth(review::queue(pictures, movements.clone(), appliances), inputs.stand_ins),
+        market: market::cells_of(moved.clone(), lines, products, appliances.clone()),
+        market_pairs: market::pairs_of(movements.clone(), appliances),
+        review_queue: items_in_truth(review::queue(by_appliance, moved, thresholds), inputs.stand_ins),
         visits,
         movements,
     }

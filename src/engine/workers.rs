@@ -11,7 +11,7 @@ use std::{
 };
 
 use larder_pipelines::{Batch, Sessions};
-use timely::{WorkerConfig, communication::WorkerGuards, dataflow::ProbeHandle, worker::Worker};
+use timely::{communication::WorkerGuards, dataflow::ProbeHandle, worker::Worker};
 
 use super::views::ViewChanges;
 
@@ -59,7 +59,7 @@ impl Workers {
         let shared = Mutex::new((output, here));
         let config = timely::Config {
             communication: timely::CommunicationConfig::Process(count),
-            worker: WorkerConfig::default(),
+            worker: larder_pipelines::worker_config(),
         };
         let guards = timely::execute(config, move |worker| {
             let Some(hands) = locked(&hands)[worker.index()].take() else { return };

@@ -30,6 +30,10 @@ impl Sensors {
         let key = (reading.time, reading.sequence, reading.value);
         let hours = self.readings.entry((reading.appliance, reading.sensor, reading.modality)).or_default();
         let seen = hours.entry(hour(reading.time)).or_default();
+        if seen.len() == seen.capacity() {
+            // most doors are quiet most hours
+            seen.reserve_exact(1 + seen.len() / 2);
+        }
         match seen.last() {
             Some(last) if *last >= key => match seen.binary_search(&key) {
                 Ok(_) => return false,
