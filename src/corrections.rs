@@ -93,19 +93,7 @@ pub struct WrittenMovement {
     /// What.
     pub product: String,
     /// `in`, `out` or `moved`.
-    pub kind: WrittenKind,
-}
-
-/// Which way something moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WrittenKind {
-    /// Put in.
-    In,
-    /// Taken out.
-    Out,
-    /// Put elsewhere.
-    Moved,
+    pub kind: MovementKind,
 }
 
 /// What is changed; see [`Change`].
@@ -371,11 +359,7 @@ impl WrittenMovement {
             appliance: ApplianceId(names.intern(&self.appliance)?),
             time: time(self.time),
             product: ProductId(names.intern(&self.product)?),
-            kind: match self.kind {
-                WrittenKind::In => MovementKind::In,
-                WrittenKind::Out => MovementKind::Out,
-                WrittenKind::Moved => MovementKind::Moved,
-            },
+            kind: self.kind,
         })
     }
 
@@ -384,11 +368,7 @@ impl WrittenMovement {
             appliance: text(key.appliance.0, names)?,
             time: stamp(key.time),
             product: text(key.product.0, names)?,
-            kind: match key.kind {
-                MovementKind::In => WrittenKind::In,
-                MovementKind::Out => WrittenKind::Out,
-                MovementKind::Moved => WrittenKind::Moved,
-            },
+            kind: key.kind,
         })
     }
 }

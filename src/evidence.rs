@@ -293,8 +293,10 @@ fn meant(
     let week: Option<jiff::civil::Date> = question.parsed("week", "a date such as 2026-03-02")?;
     let kind = match question.values.get("kind").map(String::as_str) {
         None => None,
-        Some(word) => Some(KINDS.iter().find(|(_, known)| *known == word).map(|(kind, _)| *kind).ok_or_else(|| {
-            EvidenceError::Value { column: "kind".to_owned(), value: word.to_owned(), expected: "in, out or moved" }
+        Some(word) => Some(MovementKind::from_name(word).ok_or_else(|| EvidenceError::Value {
+            column: "kind".to_owned(),
+            value: word.to_owned(),
+            expected: "in, out or moved",
         })?),
     };
     let skus: Vec<Name> =
@@ -326,9 +328,6 @@ fn meant(
     });
     Ok(movements)
 }
-
-const KINDS: [(MovementKind, &str); 3] =
-    [(MovementKind::In, "in"), (MovementKind::Out, "out"), (MovementKind::Moved, "moved")];
 
 /// Of movements in order, those of each product in each appliance since there were last none of it.
 fn since_none(movements: &mut Vec<Movement>) {
@@ -387,7 +386,7 @@ fn evidence(
         appliance: text(m.appliance.0),
         time: stamp(m.time),
         sku: text(m.product.0),
-        kind: KINDS.iter().find(|(kind, _)| *kind == m.kind).map_or("", |(_, word)| word),
+        kind: m.kind.as_str(),
         quantity: m.quantity,
         confidence: score(m.confidence),
         source,

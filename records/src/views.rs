@@ -24,6 +24,7 @@ pub struct Visit {
 
 /// What a movement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MovementKind {
     /// Put in.
     In,
@@ -31,6 +32,25 @@ pub enum MovementKind {
     Out,
     /// Put elsewhere in the same appliance.
     Moved,
+}
+
+impl MovementKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::In, Self::Out, Self::Moved];
+
+    /// Its name in tables, corrections and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Moved => "moved",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// Who says that something moved.

@@ -7,14 +7,17 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use larder::{
-    corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenKind, WrittenMovement, WrittenPart},
+    corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenMovement, WrittenPart},
     engine::{Engine, ViewChanges},
     lake::Lake,
 };
 use larder_pipelines::Refusal;
-use larder_records::{Correction, FrameResult, Names};
+use larder_records::{Correction, FrameResult, Names, views::MovementKind};
 use serde::Serialize;
 
 use super::{
@@ -208,26 +211,20 @@ struct Movement {
     /// When
     time: jiff::Timestamp,
     /// Which way
-    kind: Kind,
+    #[arg(value_parser = kind())]
+    kind: MovementKind,
     /// The SKU
     product: String,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
-    In,
-    Out,
-    Moved,
+fn kind() -> impl TypedValueParser<Value = MovementKind> {
+    PossibleValuesParser::new(MovementKind::ALL.map(MovementKind::as_str))
+        .try_map(|word| MovementKind::from_name(&word).ok_or("no such kind"))
 }
 
 impl Movement {
     fn written(self) -> WrittenMovement {
-        let kind = match self.kind {
-            Kind::In => WrittenKind::In,
-            Kind::Out => WrittenKind::Out,
-            Kind::Moved => WrittenKind::Moved,
-        };
-        WrittenMovement { appliance: self.appliance, time: self.time, product: self.product, kind }
+        WrittenMovement { appliance: self.appliance, time: self.time, product: self.product, kind: self.kind }
     }
 }
 

@@ -242,7 +242,6 @@ pub(super) enum Source {
 words! {
     Source { Sensors => "sensors", Declared => "declared", Counted => "counted" }
     Reason { Unspecified => "unspecified", Bought => "bought", Used => "used", Wasted => "wasted" }
-    MovementKind { In => "in", Out => "out", Moved => "moved" }
     Advice { Keep => "keep", EatSoon => "eat_soon", Check => "check", Discard => "discard" }
     MarketLevel { Product => "product", Brand => "brand", Category => "category" }
 }
@@ -256,16 +255,17 @@ impl Word for Modality {
 }
 word_value!(Modality);
 
+impl Word for MovementKind {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+word_value!(MovementKind);
+
 impl Word for DeadReason {
-    const ALL: &'static [Self] = &[
-        Self::Truncated,
-        Self::Malformed,
-        Self::UnknownSchema,
-        Self::BadValue,
-        Self::BadTime,
-        Self::BadImage,
-        Self::TooLarge,
-    ];
+    const ALL: &'static [Self] = &Self::ALL;
 
     fn word(self) -> &'static str {
         self.as_str()
