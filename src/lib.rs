@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+pub mod config;
 pub mod corrections;
 #[cfg(feature = "cuda")]
 pub mod cubins;
@@ -16,6 +17,7 @@ pub mod feeds;
 pub mod gallery;
 pub mod lake;
 pub mod picture;
+pub mod service;
 
 #[cfg(test)]
 #[path = "../tests/python/mod.rs"]

@@ -8,14 +8,18 @@ mod eval;
 mod explain;
 mod features;
 mod import;
+mod kafka;
 mod lake;
+mod open;
 mod output;
 mod query;
 mod record;
 mod rederive;
 mod replay;
+mod run;
 mod scene;
 mod simulate;
+mod stop;
 
 use std::{io, process::ExitCode};
 
@@ -47,13 +51,13 @@ enum Command {
     Demo(demo::Demo),
     Simulate(simulate::Simulate),
     Import(import::Import),
-    #[command(subcommand)]
     Record(record::Record),
     #[command(subcommand)]
     Scene(scene::Scene),
     #[command(subcommand)]
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
+    Run(run::Run),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
     Explain(explain::Explain),
@@ -90,6 +94,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Scene(scene) => scene.run(&output),
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
+        Command::Run(run) => run.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
         Command::Explain(explain) => explain.run(&output),

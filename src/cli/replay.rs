@@ -2,30 +2,42 @@
 
 use std::{path::PathBuf, str::FromStr};
 
+use anyhow::Context as _;
 use clap::Args;
 use larder::{
-    catalogue::Catalogue,
-    engine::{Counts, Engine, Pace, Plan, Progress, Shuffle},
-    eyes::{Eyes, read_references, read_scenes},
-    feeds::{Feed, Merge, recording::Recording},
+    engine::{Counts, Plan, Progress, Shuffle},
+    feeds::{
+        Feed, Merge, Pace,
+        kafka::{Connection, Playback, Played, Publisher},
+        recording::Recording,
+    },
 };
-use larder_pipelines::vision::{Scene, VisionConfig};
-use larder_records::{Names, Time};
+use larder_records::Time;
 use serde::Serialize;
 
-use super::output::Output;
+use super::{kafka, open, output::Output};
 
-/// Replay recordings into a lake: vision, dataflow, tables
+/// Replay recordings into a lake: vision, dataflow, tables; or to Kafka
 ///
-/// What the lake holds already is not taken in again; a frame seen before is not looked at again.
+/// What the lake holds already is not taken in again; a frame seen before is not looked at again. To Kafka, captured records are
+/// sent as they were; other recordings as their appliances would send them, at the times of their events.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// MCAP files; several are merged by event time
     #[arg(required = true)]
     recordings: Vec<PathBuf>,
     /// The lake's folder; made where there is none
-    #[arg(long)]
-    lake: PathBuf,
+    #[arg(long, required_unless_present = "to_kafka", conflicts_with = "to_kafka")]
+    lake: Option<PathBuf>,
+    /// Send the recordings to these brokers instead: host:port, separated by commas
+    #[arg(long, value_name = "BROKERS")]
+    to_kafka: Option<String>,
+    /// The topic that all goes to; of what was captured, by default the topic that it is from
+    #[arg(long, requires = "to_kafka")]
+    topic: Option<String>,
+    /// A property of librdkafka
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = kafka::pair, requires = "to_kafka")]
+    properties: Vec<(String, String)>,
     /// The product database with its reference pictures
     #[arg(long)]
     catalogue: Option<PathBuf>,
@@ -78,6 +90,9 @@ pub(super) struct Replayed {
 
 impl Replay {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+        if let Some(brokers) = &self.to_kafka {
+            return self.play(brokers, output);
+        }
         let replayed = self.replay(output)?;
         output.result(&replayed, |Replayed { counts: c, seconds, vision: _ }| {
             format!(
@@ -108,7 +123,10 @@ impl Replay {
         let Plan { batch, commit_every, pace, shuffle: _ } = Plan::default();
         Self {
             recordings,
-            lake,
+            lake: Some(lake),
+            to_kafka: None,
+            topic: None,
+            properties: Vec::new(),
             catalogue: Some(catalogue),
             scenes: Some(scenes),
             vision: None,
@@ -121,18 +139,31 @@ impl Replay {
         }
     }
 
+    /// Sends the recordings to Kafka.
+    fn play(&self, brokers: &str, output: &Output) -> anyhow::Result<()> {
+        let properties = self.properties.iter().cloned().collect();
+        let mut publisher = Publisher::new(&Connection { brokers: brokers.to_owned(), properties })?;
+        let recordings = self.recordings.iter().map(Recording::open).collect::<Result<Vec<_>, _>>()?;
+        let playback = Playback::new(recordings)?;
+        let bar = output.progress("sending", 0, "records");
+        let played = playback.send(&mut publisher, self.topic.as_deref(), self.speed, |played| {
+            bar.set_position(played.records);
+        })?;
+        bar.finish_and_clear();
+        output.result(&played, |Played { records, bytes, refused }| {
+            format!("{records} records of {bytes} bytes sent; {refused} messages that could not be read")
+        })
+    }
+
     pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
         let started = std::time::Instant::now();
-        let mut names = Names::default();
-        let config = match &self.vision {
-            Some(path) => larder::eyes::read_config(path)?,
-            None => VisionConfig::default(),
+        let sight = open::Sight {
+            catalogue: self.catalogue.as_deref(),
+            scenes: self.scenes.as_deref(),
+            vision: self.vision.as_deref(),
         };
-        let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
-        let scene = self.scenes.as_deref().map_or(Ok(Scene::default()), read_scenes)?;
-        let references = read_references(catalogue.as_ref(), &scene, &config, &mut names)?;
-        let eyes = Eyes::new(&config, &scene, &references);
-        let lake = larder::lake::Lake::open(&self.lake)?;
+        let lake = self.lake.as_deref().context("say into which --lake")?;
+        let mut engine = open::engine(lake, sight, self.workers)?;
 
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
         let mut bytes = 0;
@@ -140,10 +171,6 @@ impl Replay {
             let recording = Recording::open(path)?;
             bytes += recording.length();
             feeds.push(Box::new(recording));
-        }
-        let mut engine = Engine::open(lake, names, eyes, self.workers)?;
-        if let Some(catalogue) = &catalogue {
-            engine.take_catalogue(catalogue)?;
         }
         let plan = Plan {
             batch: self.batch.max(1),

@@ -5,20 +5,22 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference.
 
+mod live;
 mod replay;
 mod views;
 mod workers;
 
 use std::collections::HashSet;
 
-use larder_pipelines::{Intake, Refusal, Replaced, vision::Scratch};
+use larder_pipelines::{Batch, Intake, Refusal, Replaced, vision::Scratch};
 use larder_records::{
     Appliance, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
     Names, Payload, Position, Product, Reading,
 };
 use rayon::prelude::*;
 
-pub use replay::{Pace, Plan, Progress, Shuffle, replay};
+pub use live::{Rhythm, Watcher, run_live};
+pub use replay::{Plan, Progress, Shuffle, replay};
 pub use views::ViewChanges;
 pub use workers::DataflowError;
 
@@ -86,7 +88,7 @@ pub struct Counts {
 }
 
 /// What came in since the last commit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Uncommitted {
     readings: Vec<Reading>,
     frames: Vec<FrameResult>,
@@ -109,6 +111,8 @@ pub struct Engine {
     workers: Workers,
     /// The lake's epoch of the workers' epoch 0.
     first_epoch: u64,
+    /// The workers' epochs before it are committed.
+    committed: u64,
     images: Vec<(Position, Frame)>,
     uncommitted: Uncommitted,
     /// Changes not committed yet, beside those that the workers still hold.
@@ -176,6 +180,7 @@ impl Engine {
             dead_letters,
             workers,
             first_epoch,
+            committed: 0,
             images: Vec::new(),
             uncommitted: Uncommitted::default(),
             changes,
@@ -338,25 +343,45 @@ impl Engine {
         &self.lake
     }
 
+    /// The dead letters since the last commit. Those of pictures come with [`Engine::close_epoch`].
+    pub fn new_dead_letters(&self) -> &[DeadLetter] {
+        &self.uncommitted.dead_letters
+    }
+
     /// Waits for the workers and writes everything since the last commit: first what came in, then the views.
     ///
     /// # Errors
     /// [`EngineError`] where a worker ended early or the lake cannot be written.
     pub fn commit(&mut self) -> Result<(), EngineError> {
+        self.commit_covering(&[])
+    }
+
+    /// [`Engine::commit`], which also says how far feeds were taken in: all before these positions. That is written last of what came in: a process that
+    /// dies before reads what is missing again, and what is not, changes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    pub fn commit_covering(&mut self, covered: &[Position]) -> Result<(), EngineError> {
         self.close_epoch()?;
+        let anything = !covered.is_empty() || self.uncommitted != Uncommitted::default();
+        if anything && self.workers.next_epoch() == self.committed {
+            // what changes no view, such as a dead letter, has an epoch of its own too: no table takes one twice
+            self.workers.send(Batch::default())?;
+        }
+        self.committed = self.workers.next_epoch();
         let mut changes = std::mem::take(&mut self.changes);
         changes.merge(self.workers.finish_epochs()?);
         let epoch = self.first_epoch + self.workers.next_epoch() - 1;
         let Uncommitted { readings, frames, declared, corrections, dead_letters, products, appliances } =
             std::mem::take(&mut self.uncommitted);
         let (lake, names) = (&mut self.lake, &self.names);
-        lake.append(names, epoch, &readings)?;
         lake.append_frames(names, epoch, &frames)?;
         lake.append(names, epoch, &declared)?;
         lake.append(names, epoch, &corrections)?;
         lake.append(names, epoch, &dead_letters)?;
         lake.apply(names, epoch, products)?;
         lake.apply(names, epoch, appliances)?;
+        lake.append_covering(names, epoch, &readings, covered)?;
         self.counts.view_changes += changes.len() as u64;
         changes.commit(lake, names, epoch)?;
         self.counts.commits += 1;

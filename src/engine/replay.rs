@@ -1,27 +1,13 @@
 //! Replays feeds into an engine.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    time::{Duration, Instant},
-};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use larder_records::{Micros, Time};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Counts, Engine, EngineError};
-use crate::feeds::{Entry, Feed, event_time};
-
-/// How fast event time passes.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Pace {
-    /// As fast as the machine can.
-    #[default]
-    Max,
-    /// So many times as fast as it was recorded.
-    Times(f64),
-}
+use crate::feeds::{Clock, Entry, Feed, Pace, event_time};
 
 /// Delivers events out of order, as networks do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +84,7 @@ pub fn replay(
         if engine.waiting() >= plan.batch {
             since_commit += engine.waiting();
             engine.close_epoch()?;
-            tell(Progress { counts: engine.counts(), now: clock.now, bytes: feed.bytes_read() });
+            tell(Progress { counts: engine.counts(), now: clock.now(), bytes: feed.bytes_read() });
             if since_commit >= plan.commit_every {
                 since_commit = 0;
                 engine.commit()?;
@@ -106,7 +92,7 @@ pub fn replay(
         }
     }
     engine.commit()?;
-    tell(Progress { counts: engine.counts(), now: clock.now, bytes: feed.bytes_read() });
+    tell(Progress { counts: engine.counts(), now: clock.now(), bytes: feed.bytes_read() });
     Ok(engine.counts())
 }
 
@@ -158,39 +144,5 @@ impl Order {
 
     fn drain(&mut self) -> Option<Entry> {
         self.held.pop().map(|Reverse(held)| held.entry)
-    }
-}
-
-/// Event time against the wall's.
-struct Clock {
-    pace: Pace,
-    start: Option<(Time, Instant)>,
-    now: Time,
-}
-
-impl Clock {
-    fn new(pace: Pace) -> Self {
-        Self { pace, start: None, now: Time::MIN }
-    }
-
-    /// How long until `time`, at this pace.
-    fn left(&mut self, time: Time) -> Duration {
-        self.now = self.now.max(time);
-        let Pace::Times(times) = self.pace else { return Duration::ZERO };
-        let (first, started) = *self.start.get_or_insert((time, Instant::now()));
-        let passed = time.since(first).max(0) as f64 / Time::SECOND as f64 / times;
-        Duration::try_from_secs_f64(passed).unwrap_or(Duration::MAX).saturating_sub(started.elapsed())
-    }
-
-    /// Whether `time` is far enough ahead to show what is known before it comes.
-    fn must_wait(&mut self, time: Time) -> bool {
-        self.left(time) > Duration::from_millis(100)
-    }
-
-    fn wait_for(&mut self, time: Time) {
-        let left = self.left(time);
-        if !left.is_zero() {
-            std::thread::sleep(left);
-        }
     }
 }

@@ -1,14 +1,19 @@
 //! Feeds: where frames come from.
 
+use std::time::Duration;
+
 use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time};
 
 pub mod importers;
+pub mod kafka;
 mod merge;
+mod pace;
 pub mod recording;
 pub mod simulator;
 
 pub use larder_records::Truth;
 pub use merge::Merge;
+pub use pace::{Clock, Pace};
 
 /// One thing that a feed yields.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +58,27 @@ pub trait Feed {
     fn bytes_read(&self) -> u64;
 }
 
+/// A feed without an end of its own, whose reader keeps how far it came.
+pub trait LiveFeed {
+    /// The next entry, or none where none comes within `wait`. Names met on the way are interned into `names`.
+    ///
+    /// # Errors
+    /// [`FeedError`] where nothing more can be read. What may pass, such as a broker that is gone for a while, is no error.
+    fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Entry>, FeedError>;
+
+    /// How many bytes of records were read.
+    fn bytes_read(&self) -> u64;
+
+    /// The positions before which all was handed on, of whatever moved since [`LiveFeed::committed`] was last told.
+    fn uncommitted(&self) -> Vec<Position>;
+
+    /// Learns that [`LiveFeed::uncommitted`] is on the disk.
+    fn committed(&mut self);
+
+    /// Whether all was handed on that was there when reading began.
+    fn ended(&self) -> bool;
+}
+
 /// Why a feed cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -64,6 +90,9 @@ pub enum FeedError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Kafka cannot be read.
+    #[error(transparent)]
+    Kafka(#[from] kafka::KafkaError),
     /// Two names share an id.
     #[error(transparent)]
     Collision(#[from] IdCollision),

@@ -25,7 +25,7 @@ use std::{
 
 use delta_kernel::object_store::local::LocalFileSystem;
 use delta_kernel_default_engine::{DefaultEngineBuilder, executor::tokio::TokioMultiThreadExecutor};
-use larder_records::{Digest, FrameResult, Names};
+use larder_records::{Digest, FrameResult, Names, Position, Reading};
 
 pub use self::{
     error::{CellError, LakeError},
@@ -118,7 +118,35 @@ impl Lake {
         if rows.is_empty() {
             return Ok(());
         }
-        table.append(engine, epoch, &R::write(rows, names)?)
+        table.append(engine, epoch, &R::write(rows, names)?, &[])
+    }
+
+    /// Adds `readings`, and says in the same commit how far feeds are in the lake with them: all before the positions
+    /// `covered`. Written last of what came in, for after a crash a feed is read again from there on.
+    ///
+    /// # Errors
+    /// As [`Lake::append`].
+    pub fn append_covering(
+        &mut self,
+        names: &Names,
+        epoch: u64,
+        readings: &[Reading],
+        covered: &[Position],
+    ) -> Result<(), LakeError> {
+        let (table, engine) = self.table(Reading::TABLE)?;
+        if readings.is_empty() && covered.is_empty() {
+            return Ok(());
+        }
+        table.append(engine, epoch, &Reading::write(readings, names)?, covered)
+    }
+
+    /// The first offset of the feed `source` that is not in the lake; none where nothing is known of the feed.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the log cannot be read.
+    pub fn covered(&self, source: &str) -> Result<Option<u64>, LakeError> {
+        let Some(table) = self.tables.get(Reading::TABLE.name) else { return Ok(None) };
+        table.covered(&self.engine, source)
     }
 
     /// Applies `changes` to a table, as of `epoch`: rows with how many times more, or less, they are to be there.

@@ -23,6 +23,7 @@ use delta_kernel_default_engine::{
     DefaultEngine, build_add_file_metadata, executor::tokio::TokioMultiThreadExecutor, parquet::DataFileMetadata,
     stats::collect_stats,
 };
+use larder_records::Position;
 use rayon::prelude::*;
 use serde_json::json;
 use url::Url;
@@ -58,6 +59,8 @@ pub(super) struct Staged<'a> {
     pub(super) removes: Vec<&'a LiveFile>,
     /// Rows with their `_change_type`.
     changes: Vec<(Partition, RecordBatch)>,
+    /// The first position of each feed that is not covered once it is done.
+    covered: &'a [Position],
 }
 
 impl Table {
@@ -112,6 +115,12 @@ impl Table {
         self.epoch
     }
 
+    /// How far the feed of that name was covered by its newest commit that tells.
+    pub(super) fn covered(&self, engine: &Engine, source: &str) -> Result<Option<u64>, LakeError> {
+        let next = self.snapshot.get_app_id_version(&feed_application(source), engine);
+        Ok(next.map_err(|error| self.place().delta(error))?.and_then(|next| u64::try_from(next).ok()))
+    }
+
     /// Its version in the Delta log.
     pub(super) fn version(&self) -> u64 {
         self.snapshot.version()
@@ -149,11 +158,17 @@ impl Table {
         }
     }
 
-    /// Adds `rows` in one commit.
-    pub(super) fn append(&mut self, engine: &Engine, epoch: u64, rows: &RecordBatch) -> Result<(), LakeError> {
+    /// Adds `rows` in one commit, which also says how far feeds are covered with it.
+    pub(super) fn append(
+        &mut self,
+        engine: &Engine,
+        epoch: u64,
+        rows: &RecordBatch,
+        covered: &[Position],
+    ) -> Result<(), LakeError> {
         self.check_epoch(epoch)?;
         let adds = self.partitions(rows)?.into_iter().collect();
-        let staged = Staged { adds, ..Staged::default() };
+        let staged = Staged { adds, covered, ..Staged::default() };
         self.commit(engine, Some(epoch), UpdateTableOperation::StreamingUpdate, None, staged)?;
         self.tidy(engine);
         Ok(())
@@ -171,7 +186,7 @@ impl Table {
         deleted: &RecordBatch,
     ) -> Result<(), LakeError> {
         if deleted.num_rows() == 0 {
-            return self.append(engine, epoch, inserted);
+            return self.append(engine, epoch, inserted, &[]);
         }
         self.check_epoch(epoch)?;
         let place = self.place();
@@ -288,6 +303,10 @@ impl Table {
         if let Some(epoch) = epoch {
             builder = builder.with_transaction_id(APPLICATION, i64::try_from(epoch).unwrap_or(i64::MAX));
         }
+        for Position { source, offset } in staged.covered {
+            let next = i64::try_from(*offset).unwrap_or(i64::MAX);
+            builder = builder.with_transaction_id(feed_application(source), next);
+        }
         let mut transaction = builder.build(engine, Box::new(committer)).map_err(|error| place.delta(error))?;
         let state = transaction.write_state().map_err(|error| place.delta(error))?;
         for (partition, rows) in &staged.adds {
@@ -355,6 +374,11 @@ fn merged(
     let Some(first) = batches.first() else { return Ok(None) };
     let batch = files::sorted(&first.schema(), batches).map_err(|error| place.arrow(error))?;
     Ok((batch.num_rows() > 0).then(|| (partition.clone(), batch)))
+}
+
+/// The application whose transactions tell how far a feed is covered.
+fn feed_application(source: &str) -> String {
+    format!("{APPLICATION}/{source}")
 }
 
 /// The snapshot after a commit.

@@ -4,6 +4,9 @@
 //! `foxglove.CompressedImage` or `foxglove.RawImage`, readings `larder.v1.Reading`. What is known beside the sensors
 //! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth` and `/catalogue`. Schemas are
 //! embedded, log time and publish time are event time, and messages stand in the order in which they arrived.
+//!
+//! Captured Kafka topics are recordings too: a channel a partition, topic `/kafka/{topic}/{partition}`, whose messages are
+//! whole records (`larder.v1.KafkaRecord`) and whose times are those that Kafka gave them.
 
 mod container;
 mod info;
@@ -14,7 +17,7 @@ mod writer;
 mod tests;
 
 pub use info::{ChannelInfo, Info, info};
-pub use reader::Recording;
+pub use reader::{Outgoing, Recording};
 pub use writer::{ChannelId, RecordingWriter, Summary, WriteError};
 
 /// The MCAP profile of a recording.
@@ -28,6 +31,8 @@ mod key {
     pub(super) const APPLIANCE: &str = "appliance";
     pub(super) const SENSOR: &str = "sensor";
     pub(super) const MODALITY: &str = "modality";
+    /// What the records of a captured topic are.
+    pub(super) const CARRIES: &str = "carries";
 }
 
 /// The messages that a channel of a recording can carry.
@@ -40,10 +45,11 @@ enum Schema {
     Product,
     Declared,
     Truth,
+    KafkaRecord,
 }
 
 impl Schema {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Reading,
         Self::CompressedImage,
         Self::RawImage,
@@ -51,6 +57,7 @@ impl Schema {
         Self::Product,
         Self::Declared,
         Self::Truth,
+        Self::KafkaRecord,
     ];
 
     /// The message's full protobuf name.
@@ -63,6 +70,7 @@ impl Schema {
             Self::Product => "larder.v1.Product",
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Truth => "larder.v1.Truth",
+            Self::KafkaRecord => "larder.v1.KafkaRecord",
         }
     }
 

@@ -11,6 +11,7 @@ use prost::Message;
 
 use super::container::{ChannelDefinition, ChunkStatistics, Container, Raw, RawMessage};
 use super::{PROTOBUF, Schema, key};
+use crate::feeds::kafka::{self, Carries, MAX_RECORD_BYTES, SCHEMA_HEADER};
 use crate::feeds::{Entry, Event, Feed, FeedError};
 
 /// A recording, read from front to back as it stands on the disk; nothing but one chunk of it is held in memory.
@@ -31,7 +32,16 @@ pub struct Recording {
 }
 
 /// A position, the channel of a message there, and what it says.
-type Next = (u64, Option<u16>, Result<Event, Refused>);
+type Next<T> = (u64, Option<u16>, Result<T, Refused>);
+
+/// A record of a recording, as it is sent to Kafka.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    /// When it was: its timestamp in Kafka.
+    pub time: Time,
+    /// The record. Topic, partition and offset are those that it had in Kafka, or nothing where it never was there.
+    pub record: v1::KafkaRecord,
+}
 
 /// What the messages of a channel mean.
 #[derive(Debug, Clone)]
@@ -55,6 +65,8 @@ enum Meaning {
     Product,
     Declared(ApplianceId),
     Truth(ApplianceId),
+    /// Records of a Kafka topic.
+    Captured(Carries),
     /// Nothing that Larder knows.
     Refused(Refused),
 }
@@ -101,7 +113,25 @@ impl Recording {
     }
 
     /// The next message or fault: its position, its channel where it is a message, and what it says.
-    pub(super) fn next_message(&mut self, names: &mut Names) -> Result<Option<Next>, FeedError> {
+    pub(super) fn next_message(&mut self, names: &mut Names) -> Result<Option<Next<Event>>, FeedError> {
+        self.next_with(names, Self::decode)
+    }
+
+    /// The next record for Kafka, or why there is none: what was captured, byte for byte; of anything else what a producer
+    /// would send.
+    ///
+    /// # Errors
+    /// [`FeedError`] where nothing more can be read.
+    pub fn next_outgoing(&mut self, names: &mut Names) -> Result<Option<Result<Outgoing, Refused>>, FeedError> {
+        Ok(self.next_with(names, Self::outgoing)?.map(|(.., outcome)| outcome))
+    }
+
+    /// The next message, as `decode` understands it, or fault.
+    fn next_with<T>(
+        &mut self,
+        names: &mut Names,
+        decode: fn(&mut Self, &RawMessage, &mut Names) -> Result<T, WireError>,
+    ) -> Result<Option<Next<T>>, FeedError> {
         loop {
             let next = self.container.next();
             let next = next.map_err(|source| FeedError::Io { path: self.path.clone(), source })?;
@@ -113,7 +143,7 @@ impl Recording {
                     }
                 }
                 Raw::Message(message) => {
-                    let outcome = match self.decode(&message, names) {
+                    let outcome = match decode(self, &message, names) {
                         Ok(event) => Ok(event),
                         Err(WireError::Refused(refused)) => Err(refused),
                         Err(WireError::Collision(collision)) => return Err(collision.into()),
@@ -125,8 +155,18 @@ impl Recording {
         }
     }
 
-    /// What a message says.
-    fn decode(&mut self, message: &RawMessage, names: &mut Names) -> Result<Event, WireError> {
+    /// What a message is in Kafka.
+    fn outgoing(&mut self, message: &RawMessage, names: &mut Names) -> Result<Outgoing, WireError> {
+        if let Meaning::Captured(_) = self.meaning(message, names)? {
+            let record = v1::KafkaRecord::decode(self.container.bytes(message)).map_err(Refused::from)?;
+            return Ok(Outgoing { time: Time(record.timestamp_ms.unwrap_or_default().saturating_mul(1000)), record });
+        }
+        let event = self.decode(message, names)?;
+        Ok(kafka::outgoing(&event, names)?)
+    }
+
+    /// What the messages of a message's channel mean.
+    fn meaning(&mut self, message: &RawMessage, names: &mut Names) -> Result<&Meaning, WireError> {
         let index = usize::from(message.channel);
         if self.channels.len() <= index {
             self.channels.resize(index + 1, None);
@@ -141,48 +181,61 @@ impl Recording {
             };
             self.channels[index] = Some(meaning);
         }
+        // it was put there above
+        self.channels[index]
+            .as_ref()
+            .ok_or_else(|| Refused::new(DeadReason::UnknownSchema, "a channel of no meaning").into())
+    }
+
+    /// What a message says.
+    fn decode(&mut self, message: &RawMessage, names: &mut Names) -> Result<Event, WireError> {
+        let meaning = self.meaning(message, names)?.clone();
         let bytes = self.container.bytes(message);
         let sequence = message.sequence;
-        match &self.channels[index] {
-            Some(Meaning::Reading { appliance, sensor, modality }) => {
+        match meaning {
+            Meaning::Reading { appliance, sensor, modality } => {
                 let (measured, time, value) = wire::decode_reading_bytes(bytes)?;
                 if modality.is_some_and(|stated| stated != measured) {
                     let detail = format!("a {measured} reading on a channel of another modality");
                     return Err(Refused::new(DeadReason::Malformed, detail).into());
                 }
                 let payload = Payload::Reading(value);
-                let (appliance, sensor) = (*appliance, *sensor);
                 Ok(Event::Frame(Frame { appliance, sensor, modality: measured, time, sequence, payload }))
             }
-            Some(Meaning::Compressed { appliance, sensor, modality }) => {
+            Meaning::Compressed { appliance, sensor, modality } => {
                 let message = foxglove::CompressedImage::decode(bytes).map_err(Refused::from)?;
                 let picture = wire::decode_compressed(message)?;
-                Ok(frame(*appliance, *sensor, *modality, sequence, picture))
+                Ok(frame(appliance, sensor, modality, sequence, picture))
             }
-            Some(Meaning::Raw { appliance, sensor, modality }) => {
+            Meaning::Raw { appliance, sensor, modality } => {
                 let message = foxglove::RawImage::decode(bytes).map_err(Refused::from)?;
                 let picture = wire::decode_raw(message)?;
-                Ok(frame(*appliance, *sensor, *modality, sequence, picture))
+                Ok(frame(appliance, sensor, modality, sequence, picture))
             }
-            Some(Meaning::Appliance) => {
+            Meaning::Appliance => {
                 let message = v1::Appliance::decode(bytes).map_err(Refused::from)?;
                 Ok(Event::Appliance(wire::decode_appliance(&message, names)?))
             }
-            Some(Meaning::Product) => {
+            Meaning::Product => {
                 let message = v1::Product::decode(bytes).map_err(Refused::from)?;
                 Ok(Event::Product(wire::decode_product(&message, names)?))
             }
-            Some(Meaning::Declared(appliance)) => {
+            Meaning::Declared(appliance) => {
                 let message = v1::DeclaredMovement::decode(bytes).map_err(Refused::from)?;
-                Ok(Event::Declared(wire::decode_declared(*appliance, &message, names)?))
+                Ok(Event::Declared(wire::decode_declared(appliance, &message, names)?))
             }
-            Some(Meaning::Truth(appliance)) => {
+            Meaning::Truth(appliance) => {
                 let message = v1::Truth::decode(bytes).map_err(Refused::from)?;
-                Ok(Event::Truth(wire::decode_truth(*appliance, &message, names)?))
+                Ok(Event::Truth(wire::decode_truth(appliance, &message, names)?))
             }
-            Some(Meaning::Refused(refused)) => Err(refused.clone().into()),
-            // It was put there above.
-            None => Err(Refused::new(DeadReason::UnknownSchema, "a channel without meaning").into()),
+            Meaning::Refused(refused) => Err(refused.into()),
+            Meaning::Captured(carries) => {
+                let record = v1::KafkaRecord::decode(bytes).map_err(Refused::from)?;
+                let schema = record.headers.iter().find(|header| header.name == SCHEMA_HEADER);
+                let schema = schema.and_then(|header| header.value.as_deref());
+                let (key, value) = (record.key.as_deref(), record.value.as_deref());
+                kafka::decode(carries, key, schema, value, MAX_RECORD_BYTES, names)
+            }
         }
     }
 }
@@ -230,6 +283,10 @@ fn meaning(definition: &ChannelDefinition, names: &mut Names) -> Result<Meaning,
     }
     if schema == Schema::Appliance {
         return Ok(Meaning::Appliance);
+    }
+    if schema == Schema::KafkaRecord {
+        let carries = definition.metadata.get(key::CARRIES).and_then(|kind| kind.parse().ok());
+        return Ok(Meaning::Captured(carries.unwrap_or_default()));
     }
     let topic = definition.topic.trim_matches('/');
     let (above, last) = topic.rsplit_once('/').unwrap_or((topic, topic));

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use larder_records::wire::{self, Refused};
+use larder_records::wire::{self, Refused, v1};
 use larder_records::{
     Appliance, ApplianceId, DeadReason, DeclaredMovement, Image, ImageEncoding, Modality, Name, Names, Product, Time,
     Truth,
@@ -14,6 +14,7 @@ use mcap::records::MessageHeader;
 use prost::Message;
 
 use super::{PROFILE, PROTOBUF, Schema, key};
+use crate::feeds::kafka::Carries;
 
 /// Why a recording cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,8 @@ pub struct RecordingWriter {
     ids: BTreeMap<(String, String, Modality), ChannelId>,
     /// The channels beside the sensors.
     others: HashMap<(Option<ApplianceId>, Schema), u16>,
+    /// The channels of captured partitions.
+    captured: HashMap<(String, i32, Carries), u16>,
     buffer: Vec<u8>,
 }
 
@@ -110,6 +113,7 @@ impl RecordingWriter {
                 sensors: Vec::new(),
                 ids: BTreeMap::new(),
                 others: HashMap::new(),
+                captured: HashMap::new(),
                 buffer: Vec::new(),
             }),
             Err(source) => {
@@ -221,6 +225,27 @@ impl RecordingWriter {
         self.write(id, truth.time, 0, &wire::encode_truth(truth, names))
     }
 
+    /// Writes a record of a Kafka topic as it is; `carries` is what records of the topic are.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn captured(&mut self, record: &v1::KafkaRecord, carries: Carries) -> Result<(), WriteError> {
+        let key = (record.topic.clone(), record.partition, carries);
+        let channel_id = match self.captured.get(&key) {
+            Some(id) => *id,
+            None => {
+                let topic = format!("/kafka/{}/{}", record.topic, record.partition);
+                let metadata = BTreeMap::from([(key::CARRIES.to_owned(), carries.as_str().to_owned())]);
+                let id = add_channel(&mut self.out, Schema::KafkaRecord, &topic, &metadata);
+                let id = id.map_err(mcap_error(&self.path))?;
+                self.captured.insert(key, id);
+                id
+            }
+        };
+        let millis = record.timestamp_ms.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default();
+        self.put(channel_id, millis.saturating_mul(1_000_000), 0, record)
+    }
+
     /// Completes the file and puts it at its path.
     ///
     /// # Errors
@@ -295,6 +320,10 @@ impl RecordingWriter {
             .contains(&time)
             .then(|| time.0.unsigned_abs() * 1000)
             .ok_or_else(|| Refused::new(DeadReason::BadTime, format!("an event time of {time:?}")))?;
+        self.put(channel_id, nanos, sequence, message)
+    }
+
+    fn put(&mut self, channel_id: u16, nanos: u64, sequence: u32, message: &impl Message) -> Result<(), WriteError> {
         self.buffer.clear();
         // A vector grows as needed, so that encoding into it cannot fail.
         message.encode(&mut self.buffer).unwrap_or_default();

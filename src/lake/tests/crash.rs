@@ -81,3 +81,31 @@ fn sightings_whose_frame_never_came_are_completed_not_doubled() {
     let all = frames.iter().map(|frame| frame.sightings.len()).sum::<usize>();
     assert_eq!(lake.read::<SightingRow>(&mut Names::default()).unwrap().len(), all);
 }
+
+#[test]
+fn how_far_a_feed_is_covered_stands_in_one_commit_with_its_readings() {
+    let dir = folder();
+    let mut dice = Dice::new(25);
+    let rows: Vec<Reading> = set(&mut dice, 20);
+    let covered = |source: &str, offset| Position { source: source.into(), offset };
+    let mut lake = Lake::open(dir.path()).unwrap();
+    assert_eq!(lake.covered("kitchens/0").unwrap(), None);
+    let both = [covered("kitchens/0", 12), covered("kitchens/1", 8)];
+    lake.append_covering(&dice.names, 1, &rows, &both).unwrap();
+    assert_eq!(lake.covered("kitchens/0").unwrap(), Some(12));
+    // what was refused or was known already is covered too, though there are no readings of it
+    lake.append_covering(&dice.names, 2, &[], &[covered("kitchens/0", 15)]).unwrap();
+    let refused = lake.append_covering(&dice.names, 2, &[], &[covered("kitchens/0", 99)]);
+    assert!(matches!(refused, Err(LakeError::StaleEpoch { .. })), "{refused:?}");
+    drop(lake);
+
+    let mut lake = Lake::open(dir.path()).unwrap();
+    // as compacting and checkpoints leave it
+    for epoch in 3..40 {
+        lake.append_covering(&dice.names, epoch, &[], &[covered("kitchens/2", epoch)]).unwrap();
+    }
+    let lake = Lake::open(dir.path()).unwrap();
+    let held = [0, 1, 2, 3].map(|partition| lake.covered(&format!("kitchens/{partition}")).unwrap());
+    assert_eq!(held, [Some(15), Some(8), Some(39), None]);
+    assert_eq!(read_sorted::<Reading>(&lake), rows);
+}

@@ -1,0 +1,346 @@
+//! The configuration of `larder run`: one TOML file, every key of which `deploy/larder.toml` explains.
+
+mod keys;
+mod text;
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::{
+    engine::Rhythm,
+    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Start, Topic},
+};
+use text::{Property, Text};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file does not say what it should.
+    #[error("{path}:{line}: {problem}")]
+    Bad {
+        /// Which file.
+        path: PathBuf,
+        /// In which line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The configuration of `larder run`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    lake: Text,
+    catalogue: Option<Text>,
+    scenes: Option<Text>,
+    vision: Option<Text>,
+    #[serde(default = "one")]
+    workers: usize,
+    kafka: Kafka,
+    #[serde(default)]
+    epoch: Epoch,
+    #[serde(default)]
+    commit: Commit,
+    metrics: Option<Metrics>,
+    /// Where the file lies: paths in it are relative to that.
+    #[serde(skip)]
+    folder: PathBuf,
+    /// Properties with those read from files.
+    #[serde(skip)]
+    properties: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kafka {
+    brokers: Text,
+    group: Option<Text>,
+    #[serde(default = "earliest", deserialize_with = "text::parsed")]
+    from: Start,
+    #[serde(default = "memory")]
+    memory_mib: u64,
+    #[serde(default = "limit")]
+    record_limit: usize,
+    #[serde(default = "patience")]
+    patience_seconds: u64,
+    dead_letter_topic: Option<Text>,
+    #[serde(deserialize_with = "topics")]
+    topics: BTreeMap<String, Reading>,
+    #[serde(default)]
+    properties: BTreeMap<String, Property>,
+}
+
+/// How a topic is read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reading {
+    #[serde(default)]
+    carries: Carries,
+    partitions: Option<Vec<i32>>,
+}
+
+/// Topics, each by a word for what it carries or by a table.
+fn topics<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Reading>, D::Error> {
+    struct Short(Reading);
+
+    impl<'de> Deserialize<'de> for Short {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_any(Either).map(Self)
+        }
+    }
+
+    struct Either;
+
+    impl<'de> Visitor<'de> for Either {
+        type Value = Reading;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("what the topic carries, such as \"frames\", or a table")
+        }
+
+        fn visit_str<E: de::Error>(self, word: &str) -> Result<Reading, E> {
+            Ok(Reading { carries: Carries::deserialize(word.into_deserializer())?, partitions: None })
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Reading, M::Error> {
+            Reading::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    let topics = BTreeMap::<String, Short>::deserialize(from)?;
+    Ok(topics.into_iter().map(|(name, Short(reading))| (name, reading)).collect())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Epoch {
+    events: Option<usize>,
+    mib: Option<u64>,
+    milliseconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Commit {
+    events: Option<usize>,
+    milliseconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metrics {
+    address: SocketAddr,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn earliest() -> Start {
+    Start::Earliest
+}
+
+fn memory() -> u64 {
+    128
+}
+
+fn limit() -> usize {
+    MAX_RECORD_BYTES
+}
+
+fn patience() -> u64 {
+    30
+}
+
+impl Config {
+    /// Reads a configuration, and the secrets that it refers to.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the file, the line, and for a key that is not known the nearest that is.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let before = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+            ConfigError::Bad { path: path.to_owned(), line: before + 1, problem: keys::explained(error.message()) }
+        })?;
+        config.folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        for (name, Property(value)) in &config.kafka.properties {
+            let (name, value) = match name.strip_suffix("_file") {
+                None => (name.as_str(), value.clone()),
+                Some(name) => {
+                    let path = config.folder.join(value);
+                    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::Io { path, source })?;
+                    (name, secret.trim_end_matches(['\r', '\n']).to_owned())
+                }
+            };
+            config.properties.insert(name.to_owned(), value);
+        }
+        Ok(config)
+    }
+
+    /// The lake's folder.
+    pub fn lake(&self) -> PathBuf {
+        self.folder.join(&self.lake.0)
+    }
+
+    /// The product database.
+    pub fn catalogue(&self) -> Option<PathBuf> {
+        self.path(self.catalogue.as_ref())
+    }
+
+    /// The folder of scene references.
+    pub fn scenes(&self) -> Option<PathBuf> {
+        self.path(self.scenes.as_ref())
+    }
+
+    /// The parameters of vision.
+    pub fn vision(&self) -> Option<PathBuf> {
+        self.path(self.vision.as_ref())
+    }
+
+    fn path(&self, text: Option<&Text>) -> Option<PathBuf> {
+        text.map(|text| self.folder.join(&text.0))
+    }
+
+    /// Dataflow threads.
+    pub fn workers(&self) -> usize {
+        self.workers.max(1)
+    }
+
+    /// How brokers are reached.
+    pub fn connection(&self) -> Connection {
+        Connection { brokers: self.kafka.brokers.0.clone(), properties: self.properties.clone() }
+    }
+
+    /// What is read from Kafka, and how; `from` outranks what the lake knows.
+    pub fn source(&self, from: Option<Start>) -> Options {
+        let topic = |(name, Reading { carries, partitions }): (&String, &Reading)| Topic {
+            name: name.clone(),
+            carries: *carries,
+            partitions: partitions.clone(),
+        };
+        Options {
+            connection: self.connection(),
+            topics: self.kafka.topics.iter().map(topic).collect(),
+            group: self.kafka.group.as_ref().map(|group| group.0.clone()),
+            start: from.unwrap_or(self.kafka.from),
+            anew: from.is_some(),
+            memory: self.kafka.memory_mib.max(1) << 20,
+            record_limit: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+            patience: Duration::from_secs(self.kafka.patience_seconds),
+        }
+    }
+
+    /// The topic for dead letters.
+    pub fn dead_letter_topic(&self) -> Option<&str> {
+        self.kafka.dead_letter_topic.as_ref().map(|topic| topic.0.as_str())
+    }
+
+    /// When epochs close and commits are made.
+    pub fn rhythm(&self) -> Rhythm {
+        let default = Rhythm::default();
+        Rhythm {
+            epoch_events: self.epoch.events.unwrap_or(default.epoch_events).max(1),
+            epoch_bytes: self.epoch.mib.map_or(default.epoch_bytes, |mib| mib.max(1) << 20),
+            epoch_wait: self.epoch.milliseconds.map_or(default.epoch_wait, Duration::from_millis),
+            commit_events: self.commit.events.unwrap_or(default.commit_events).max(1),
+            commit_wait: self.commit.milliseconds.map_or(default.commit_wait, Duration::from_millis),
+        }
+    }
+
+    /// Where metrics and health are served.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("larder.toml");
+        fs::write(&path, text).unwrap();
+        fs::write(dir.path().join("password"), "s3cret\n").unwrap();
+        Config::read(&path).map_err(|error| error.to_string().replace(&*path.to_string_lossy(), "larder.toml"))
+    }
+
+    const LEAST: &str = "lake = \"lake\"\n[kafka]\nbrokers = \"a:9092\"\n[kafka.topics]\nkitchens = \"frames\"\n";
+
+    #[test]
+    fn the_least_configuration_reads_one_topic_from_where_the_lake_stands() {
+        let config = read(LEAST).unwrap();
+        assert!(config.lake().ends_with("lake"));
+        assert_eq!((config.rhythm(), config.workers(), config.metrics()), (Rhythm::default(), 1, None));
+        let options = config.source(None);
+        assert_eq!((options.start, options.anew), (Start::Earliest, false));
+        let topic = Topic { name: "kitchens".to_owned(), carries: Carries::Frames, partitions: None };
+        assert_eq!(options.topics, [topic]);
+        let from = config.source(Some(Start::Offset(4)));
+        assert_eq!((from.start, from.anew), (Start::Offset(4), true));
+    }
+
+    #[test]
+    fn the_annotated_example_is_a_configuration_and_names_every_key() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/larder.toml");
+        let config = Config::read(&path).unwrap();
+        assert_eq!(config.source(None).topics.len(), 4);
+        let text = fs::read_to_string(path).unwrap();
+        for key in keys::ALL {
+            let named = text.lines().any(|line| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.starts_with(&format!("{key} =")) || line.starts_with(&format!("[{key}"))
+            });
+            assert!(named, "deploy/larder.toml says nothing of {key}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused_with_its_line_and_the_nearest_right_one() {
+        let refused = read(&LEAST.replace("brokers", "broker")).unwrap_err();
+        assert!(refused.starts_with("larder.toml:3: unknown key \"broker\"; the nearest is \"brokers\""), "{refused}");
+        let refused = read(&format!("{LEAST}[comit]\n")).unwrap_err();
+        assert!(refused.starts_with("larder.toml:6: unknown key \"comit\"; the nearest is \"commit\""), "{refused}");
+        let refused = read(&LEAST.replace("\"frames\"", "\"frame\"")).unwrap_err();
+        assert!(refused.starts_with("larder.toml:5: unknown value \"frame\"; the nearest is \"frames\""), "{refused}");
+        let refused = read(&LEAST.replace("\"frames\"", "{ partition = [0] }")).unwrap_err();
+        assert!(refused.contains("unknown key \"partition\"; the nearest is \"partitions\""), "{refused}");
+        assert!(read("lake = 3").unwrap_err().starts_with("larder.toml:1: "));
+        assert!(read("lake = \"x\"").unwrap_err().contains("kafka"));
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_from_the_environment() {
+        let properties = "[kafka.properties]\n\"sasl.password_file\" = \"password\"\n\"sasl.username\" = \"${CARGO_PKG_NAME}-1\"\n\
+                          \"socket.keepalive.enable\" = true\n\"session.timeout.ms\" = 6000\n\"x\" = \"$${HOME}\"\n";
+        let connection = read(&format!("{LEAST}{properties}")).unwrap().connection();
+        let got = |name: &str| connection.properties.get(name).map(String::as_str);
+        assert_eq!(got("sasl.password"), Some("s3cret"));
+        assert_eq!(got("sasl.username"), Some("larder-1"));
+        assert_eq!(got("socket.keepalive.enable"), Some("true"));
+        assert_eq!(got("session.timeout.ms"), Some("6000"));
+        assert_eq!(got("x"), Some("${HOME}"));
+        let refused = read(&LEAST.replace("a:9092", "${LARDER_NO_SUCH}")).unwrap_err();
+        assert_eq!(refused, "larder.toml:3: the environment has no LARDER_NO_SUCH");
+    }
+}

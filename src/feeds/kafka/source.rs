@@ -1,0 +1,436 @@
+//! Reads partitions from where the lake stands.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use larder_records::wire::{Refused, WireError};
+use larder_records::{DeadLetter, Names, Position, Time};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, base_consumer::PartitionQueue},
+    error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
+    message::{BorrowedMessage, Headers as _},
+};
+
+use super::{Carries, Connection, KafkaError, Lag, SCHEMA_HEADER, Start, client::Context, record::decode};
+use crate::feeds::{Entry, FeedError, LiveFeed};
+
+/// A topic to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// What its records are.
+    pub carries: Carries,
+    /// Which partitions; none for all that it has.
+    pub partitions: Option<Vec<i32>>,
+}
+
+/// What to read, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How brokers are reached.
+    pub connection: Connection,
+    /// The topics.
+    pub topics: Vec<Topic>,
+    /// The consumer group whose offsets tell others how far this has come. They are never read.
+    pub group: Option<String>,
+    /// From where partitions are read of which the lake knows nothing.
+    pub start: Start,
+    /// Whether all partitions are read from `start`, whatever the lake knows.
+    pub anew: bool,
+    /// How many bytes of records may wait in memory.
+    pub memory: u64,
+    /// The largest record that is taken in, in bytes.
+    pub record_limit: usize,
+    /// How long brokers may take to answer when it starts.
+    pub patience: Duration,
+}
+
+/// Records taken from one partition before the next has its turn.
+const TURN: usize = 256;
+/// How long to wait before looking again where no partition has anything.
+const NAP: Duration = Duration::from_millis(5);
+/// What one answer of a broker may bring of one partition, in bytes, where memory allows; a larger record comes alone.
+const FETCH: u64 = 1 << 20;
+
+/// A partition under way.
+pub(super) struct Partition {
+    topic: Arc<Topic>,
+    number: i32,
+    /// `topic/partition`.
+    source: Arc<str>,
+    queue: PartitionQueue<Context>,
+    /// The first offset that was not handed on.
+    next: u64,
+    /// The same, as of the last commit.
+    committed: Option<u64>,
+    /// Where it ended when reading began.
+    end: u64,
+    /// Whether its end was met.
+    ended: bool,
+}
+
+impl Partition {
+    pub(super) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+}
+
+/// A live feed of topics.
+///
+/// Each partition has a queue of its own, which librdkafka fills to its share of the memory and then no further: a partition
+/// is paused while its queue is full, and resumed when it is not. The queues are drained in turn, so that neither a partition
+/// with a long backlog nor one whose broker is gone keeps the others waiting.
+pub struct Source {
+    consumer: Arc<BaseConsumer<Context>>,
+    options: Options,
+    partitions: Vec<Partition>,
+    /// Whose turn it is, and what it had of it.
+    turn: usize,
+    taken: usize,
+    bytes: u64,
+    lag: Arc<Lag>,
+    /// What the client complained of last, so that it is said once.
+    complaint: Option<ClientError>,
+}
+
+impl Source {
+    /// Finds the partitions and begins to read each at the offset that `covered` knows of it (by `topic/partition`), or else at
+    /// `options.start`.
+    ///
+    /// # Errors
+    /// [`KafkaError`] where a broker, topic or partition is not there, a property is refused, or what is to be read next was
+    /// deleted or never was; and whatever `covered` fails with.
+    pub fn open<E: From<KafkaError>>(
+        options: Options,
+        covered: impl Fn(&str) -> Result<Option<u64>, E>,
+    ) -> Result<Self, E> {
+        let lag = Arc::new(Lag::default());
+        let consumer = Arc::new(connect(&options, &lag, 1)?);
+        let mut found = Vec::new();
+        for topic in &options.topics {
+            for number in partitions_of(&consumer, topic, &options)? {
+                found.push((Arc::new(topic.clone()), number));
+            }
+        }
+        // the share of each partition follows from how many there are
+        let consumer = Arc::new(connect(&options, &lag, found.len().max(1) as u64)?);
+        let mut assignment = TopicPartitionList::with_capacity(found.len());
+        let mut starts = Vec::with_capacity(found.len());
+        for (topic, number) in &found {
+            let source: Arc<str> = format!("{}/{number}", topic.name).into();
+            let held = covered(&source)?;
+            let (first, end) = bounds(&consumer, topic, *number, &options)?;
+            let next = match held.filter(|_| !options.anew) {
+                Some(wanted) if wanted < first => {
+                    return Err(
+                        KafkaError::Lost { topic: topic.name.clone(), partition: *number, wanted, first }.into()
+                    );
+                }
+                Some(wanted) if wanted > end => {
+                    return Err(KafkaError::Ahead { topic: topic.name.clone(), partition: *number, wanted, end }.into());
+                }
+                Some(wanted) => wanted,
+                None => begin(&consumer, topic, *number, (first, end), &options)?,
+            };
+            let at = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
+            let added = assignment.add_partition_offset(&topic.name, *number, at);
+            added.map_err(|error| broker(&options, "choosing an offset", error))?;
+            lag.tell(&topic.name, *number, end);
+            starts.push((source, next, held, end));
+        }
+        consumer.assign(&assignment).map_err(|error| broker(&options, "assigning partitions", error))?;
+        let mut partitions = Vec::with_capacity(found.len());
+        for ((topic, number), (source, next, committed, end)) in found.into_iter().zip(starts) {
+            let queue = consumer.split_partition_queue(&topic.name, number).ok_or_else(|| {
+                broker(&options, "reading a partition", ClientError::MessageConsumption(Code::UnknownPartition))
+            })?;
+            partitions.push(Partition { topic, number, source, queue, next, committed, end, ended: next >= end });
+        }
+        Ok(Self { consumer, options, partitions, turn: 0, taken: 0, bytes: 0, lag, complaint: None })
+    }
+
+    /// How many partitions are read.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Records that wait in Kafka, by topic and partition, where that is known.
+    pub fn lag(&self) -> impl Iterator<Item = (&str, i32, u64)> {
+        self.partitions.iter().map(|partition| {
+            let Partition { topic, number, next, end, .. } = partition;
+            let end = self.lag.end(&topic.name, *number).unwrap_or(*end);
+            (topic.name.as_str(), *number, end.saturating_sub(*next))
+        })
+    }
+
+    /// What is found at the next record of any partition, by `read`; none where there is none within `wait`.
+    pub(super) fn poll_record<T>(
+        &mut self,
+        wait: Duration,
+        mut read: impl FnMut(&Partition, &BorrowedMessage<'_>) -> T,
+    ) -> Result<Option<T>, KafkaError> {
+        let began = Instant::now();
+        loop {
+            let mut idle = 0;
+            while idle < self.partitions.len() {
+                let partition = &mut self.partitions[self.turn];
+                let had_its_turn = self.taken >= TURN;
+                let met = if had_its_turn { None } else { partition.queue.poll(Duration::ZERO) };
+                match met {
+                    Some(Ok(message)) => {
+                        let offset = u64::try_from(message.offset()).unwrap_or_default();
+                        self.bytes += message.payload_len() as u64;
+                        let told = read(partition, &message);
+                        drop(message);
+                        self.taken += 1;
+                        partition.next = offset + 1;
+                        partition.ended |= partition.next >= partition.end;
+                        self.complaint = None;
+                        return Ok(Some(told));
+                    }
+                    Some(Err(ClientError::PartitionEOF(_))) => partition.ended = true,
+                    Some(Err(error)) => {
+                        let at = self.turn;
+                        self.complain(Some(at), error)?;
+                    }
+                    None => {
+                        idle = if had_its_turn { 0 } else { idle + 1 };
+                        self.taken = 0;
+                        self.turn = (self.turn + 1) % self.partitions.len();
+                        if self.turn == 0 {
+                            self.serve()?;
+                        }
+                    }
+                }
+            }
+            let left = wait.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            thread::sleep(left.min(NAP));
+        }
+    }
+
+    /// Lets the client say what it has to say beside records.
+    fn serve(&mut self) -> Result<(), KafkaError> {
+        while let Some(told) = self.consumer.poll(Duration::ZERO) {
+            // a record here would be of a partition that has no queue: there is none
+            if let Err(error) = told.map(drop) {
+                self.complain(None, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on where an error may pass, which is said, and fails where it will not.
+    fn complain(&mut self, at: Option<usize>, error: ClientError) -> Result<(), KafkaError> {
+        let partition = at.map(|at| &self.partitions[at]);
+        let code = match &error {
+            ClientError::MessageConsumption(code) | ClientError::MessageConsumptionFatal(code) => Some(*code),
+            _ => None,
+        };
+        match (code, partition) {
+            (Some(Code::AutoOffsetReset | Code::OffsetOutOfRange), Some(partition)) => {
+                let (first, end) = bounds(&self.consumer, &partition.topic, partition.number, &self.options)?;
+                let (topic, partition, wanted) = (partition.topic.name.clone(), partition.number, partition.next);
+                if wanted < first {
+                    return Err(KafkaError::Lost { topic, partition, wanted, first });
+                }
+                return Err(KafkaError::Ahead { topic, partition, wanted, end });
+            }
+            (Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition), Some(partition)) => {
+                let (topic, brokers) = (partition.topic.name.clone(), self.options.connection.brokers.clone());
+                return Err(KafkaError::NoTopic { topic, brokers });
+            }
+            (
+                Some(
+                    Code::Authentication
+                    | Code::SaslAuthenticationFailed
+                    | Code::TopicAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed
+                    | Code::Fatal,
+                ),
+                _,
+            ) => return Err(broker(&self.options, "reading", error)),
+            _ => {}
+        }
+        if matches!(error, ClientError::MessageConsumptionFatal(_)) {
+            return Err(broker(&self.options, "reading", error));
+        }
+        if self.complaint.as_ref() != Some(&error) {
+            match partition {
+                Some(partition) => tracing::warn!("kafka: {}: {error}; trying on", partition.source),
+                None => tracing::warn!("kafka: {error}; trying on"),
+            }
+            self.complaint = Some(error);
+        }
+        Ok(())
+    }
+}
+
+impl LiveFeed for Source {
+    fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Entry>, FeedError> {
+        let limit = self.options.record_limit;
+        let entry = self.poll_record(wait, |partition, message| {
+            let offset = u64::try_from(message.offset()).unwrap_or_default();
+            let position = Position { source: partition.source.clone(), offset };
+            let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+            let schema = headers.filter(|header| header.key == SCHEMA_HEADER).find_map(|header| header.value);
+            match decode(partition.topic.carries, message.key(), schema, message.payload(), limit, names) {
+                Ok(event) => Ok((position, Ok(event))),
+                Err(WireError::Refused(Refused { reason, detail })) => {
+                    Ok((position.clone(), Err(DeadLetter { position, reason, detail })))
+                }
+                Err(WireError::Collision(collision)) => Err(collision),
+            }
+        })?;
+        Ok(entry.transpose()?)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    fn uncommitted(&self) -> Vec<Position> {
+        let moved = self.partitions.iter().filter(|partition| partition.committed != Some(partition.next));
+        moved.map(|partition| Position { source: partition.source.clone(), offset: partition.next }).collect()
+    }
+
+    fn committed(&mut self) {
+        let mut told = TopicPartitionList::new();
+        for partition in &mut self.partitions {
+            if partition.committed != Some(partition.next) {
+                partition.committed = Some(partition.next);
+                let at = Offset::Offset(i64::try_from(partition.next).unwrap_or(i64::MAX));
+                // what cannot be told is told with the next commit
+                let _ = told.add_partition_offset(&partition.topic.name, partition.number, at);
+            }
+        }
+        if self.options.group.is_some()
+            && told.count() > 0
+            && let Err(error) = self.consumer.commit(&told, CommitMode::Async)
+        {
+            tracing::debug!("kafka: telling the group how far it is: {error}");
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.ended)
+    }
+}
+
+fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseConsumer<Context>, KafkaError> {
+    // what is fetched is asked for while there is room, so that a queue can hold its bound and one answer more
+    let share = (options.memory / partitions).max(64 << 10);
+    let queued = (share / 2 / 1024).to_string();
+    let fetch = FETCH.min(share / 2).to_string();
+    let ours = [
+        // librdkafka assigns nothing without one; nothing is told to it or asked of it where the user names none
+        ("group.id", options.group.as_deref().unwrap_or("larder")),
+        ("auto.offset.reset", "error"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("queued.max.messages.kbytes", queued.as_str()),
+        ("queued.min.messages", "1000000"),
+        ("max.partition.fetch.bytes", fetch.as_str()),
+        // what was refused for want of room is asked for again soon
+        ("fetch.queue.backoff.ms", "20"),
+        ("statistics.interval.ms", "1000"),
+    ];
+    options.connection.client(&ours, Context { lag: lag.clone() })
+}
+
+/// The numbers of the partitions that are to be read.
+fn partitions_of(consumer: &BaseConsumer<Context>, topic: &Topic, options: &Options) -> Result<Vec<i32>, KafkaError> {
+    let known = patiently(options, &format!("looking for the topic {:?}", topic.name), || {
+        let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER)?;
+        Ok(metadata.topics().first().map_or_else(Vec::new, |topic| {
+            topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
+        }))
+    })?;
+    if known.is_empty() {
+        let brokers = options.connection.brokers.clone();
+        return Err(KafkaError::NoTopic { topic: topic.name.clone(), brokers });
+    }
+    let Some(wanted) = &topic.partitions else { return Ok(known) };
+    match wanted.iter().find(|partition| !known.contains(partition)) {
+        Some(&partition) => Err(KafkaError::NoPartition { topic: topic.name.clone(), partition, has: known.len() }),
+        None => Ok(wanted.clone()),
+    }
+}
+
+/// How long one request may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The first offset that there is, and that behind the last.
+fn bounds(
+    consumer: &BaseConsumer<Context>,
+    topic: &Topic,
+    partition: i32,
+    options: &Options,
+) -> Result<(u64, u64), KafkaError> {
+    let what = format!("asking for the bounds of {}/{partition}", topic.name);
+    let (first, end) = patiently(options, &what, || consumer.fetch_watermarks(&topic.name, partition, ANSWER))?;
+    Ok((u64::try_from(first).unwrap_or_default(), u64::try_from(end).unwrap_or_default()))
+}
+
+/// The offset at which `options.start` lies in a partition.
+fn begin(
+    consumer: &BaseConsumer<Context>,
+    topic: &Topic,
+    partition: i32,
+    (first, end): (u64, u64),
+    options: &Options,
+) -> Result<u64, KafkaError> {
+    let Time(micros) = match options.start {
+        Start::Earliest => return Ok(first),
+        Start::Latest => return Ok(end),
+        Start::Offset(offset) => return Ok(offset.clamp(first, end)),
+        Start::Time(time) => time,
+    };
+    let what = format!("looking for a time in {}/{partition}", topic.name);
+    let found = patiently(options, &what, || {
+        let mut times = TopicPartitionList::new();
+        // rounded up: not before that time
+        times.add_partition_offset(
+            &topic.name,
+            partition,
+            Offset::Offset(micros.div_euclid(1000) + i64::from(micros % 1000 != 0)),
+        )?;
+        consumer.offsets_for_times(times, ANSWER)
+    })?;
+    let offset = found.find_partition(&topic.name, partition).map(|found| found.offset());
+    Ok(match offset {
+        Some(Offset::Offset(offset)) => u64::try_from(offset).unwrap_or_default().clamp(first, end),
+        _ => end,
+    })
+}
+
+/// Asks until there is an answer, or patience ends.
+fn patiently<T>(
+    options: &Options,
+    what: &str,
+    mut ask: impl FnMut() -> Result<T, ClientError>,
+) -> Result<T, KafkaError> {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if began.elapsed() >= options.patience => return Err(broker(options, what, error)),
+            Err(error) => {
+                tracing::debug!("kafka: {what}: {error}; trying on");
+                thread::sleep(Duration::from_millis(200));
+            }
+        }
+    }
+}
+
+fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
+    KafkaError::Broker { brokers: options.connection.brokers.clone(), what: what.to_owned(), fault: Box::new(error) }
+}

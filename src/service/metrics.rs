@@ -1,0 +1,161 @@
+//! What a live run is measured by.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::engine::Counts;
+
+/// A partition, as labels.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    topic: String,
+    partition: i32,
+}
+
+/// The metrics of one live run.
+pub struct Metrics {
+    registry: Registry,
+    /// What was told of last: counters rise by the difference.
+    told: Mutex<Counts>,
+    events: Counter,
+    duplicates: Counter,
+    readings: Counter,
+    frames: Counter,
+    sightings: Counter,
+    declared: Counter,
+    dead_letters: Counter,
+    view_changes: Counter,
+    commits: Counter,
+    epoch: Histogram,
+    commit: Histogram,
+    lag: Family<Place, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("larder");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let events = counter("events", "Records taken in, of every kind, dead letters and duplicates included");
+        let duplicates = counter("duplicates", "Records that were taken in before");
+        let readings = counter("readings", "New readings");
+        let frames = counter("frames", "New pictures, each seen by vision once");
+        let sightings = counter("sightings", "Sightings in them");
+        let declared = counter("declared", "New declared movements");
+        let dead_letters = counter("dead_letters", "New records that could not be taken in");
+        let view_changes = counter("view_changes", "Changes of the views");
+        let commits = counter("commits", "Commits of the whole lake");
+        let mut histogram = |name: &str, help: &str| {
+            // from a millisecond to half a minute
+            let histogram = Histogram::new(exponential_buckets(0.001, 2.0, 16));
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+            histogram
+        };
+        let epoch = histogram("epoch", "From an epoch's first record to its handing on, vision included");
+        let commit = histogram("commit", "A commit of the whole lake");
+        let lag = Family::default();
+        registry.register("kafka_lag", "Records in Kafka that were not taken in yet", lag.clone());
+        Self {
+            registry,
+            told: Mutex::default(),
+            events,
+            duplicates,
+            readings,
+            frames,
+            sightings,
+            declared,
+            dead_letters,
+            view_changes,
+            commits,
+            epoch,
+            commit,
+            lag,
+        }
+    }
+}
+
+impl Metrics {
+    /// Learns what was taken in so far.
+    pub fn counts(&self, counts: Counts) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *told, counts);
+        let rise = |counter: &Counter, now: u64, before: u64| {
+            counter.inc_by(now.saturating_sub(before));
+        };
+        rise(&self.events, counts.events, before.events);
+        rise(&self.duplicates, counts.duplicates, before.duplicates);
+        rise(&self.readings, counts.readings, before.readings);
+        rise(&self.frames, counts.frames, before.frames);
+        rise(&self.sightings, counts.sightings, before.sightings);
+        rise(&self.declared, counts.declared, before.declared);
+        rise(&self.dead_letters, counts.dead_letters, before.dead_letters);
+        rise(&self.view_changes, counts.view_changes, before.view_changes);
+        rise(&self.commits, counts.commits, before.commits);
+    }
+
+    /// Learns how long an epoch was open.
+    pub fn epoch(&self, after: Duration) {
+        self.epoch.observe(after.as_secs_f64());
+    }
+
+    /// Learns how long a commit took.
+    pub fn commit(&self, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+    }
+
+    /// Learns how many records of a partition wait.
+    pub fn lag(&self, topic: &str, partition: i32, records: u64) {
+        let place = Place { topic: topic.to_owned(), partition };
+        self.lag.get_or_create(&place).set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// All of them, as Prometheus reads them.
+    ///
+    /// # Errors
+    /// Where they cannot be written as text.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_stand_where_the_counts_do_and_lag_has_its_place() {
+        let metrics = Metrics::default();
+        metrics.counts(Counts { events: 5, dead_letters: 1, ..Counts::default() });
+        metrics.counts(Counts { events: 12, dead_letters: 1, ..Counts::default() });
+        metrics.lag("kitchens", 2, 40);
+        metrics.commit(Duration::from_millis(3));
+        let text = metrics.text().unwrap();
+        for line in [
+            "larder_events_total 12",
+            "larder_dead_letters_total 1",
+            "larder_kafka_lag{topic=\"kitchens\",partition=\"2\"} 40",
+            "larder_commit_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+    }
+}

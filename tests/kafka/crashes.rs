@@ -1,0 +1,92 @@
+//! Whoever dies, and whenever: nothing is lost, nothing is there twice.
+
+use std::{
+    path::Path,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use larder::lake::Lake;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{frames, kitchen, replay, rig, take_in};
+
+/// Commits as often as it can, so that whatever happens, happens in the midst of one.
+const RESTLESS: &str = "[epoch]\nevents = 50\nmilliseconds = 5\n[commit]\nevents = 100\nmilliseconds = 20\n[kafka]\n";
+
+/// What a number in the environment says, or else `default`.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+fn run(config: &Path) -> Child {
+    let mut command = rig::larder(&["--quiet", "run", "--config", rig::text(config)]);
+    command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+}
+
+/// How much of the topic the lake covers.
+fn covered(lake: &Path, topic: &str, partitions: i32) -> u64 {
+    let Ok(lake) = Lake::open(lake) else { return 0 };
+    (0..partitions).map(|partition| lake.covered(&format!("{topic}/{partition}")).unwrap().unwrap_or(0)).sum()
+}
+
+/// Repeat it with other moments: `LARDER_KILLS=100 LARDER_SEED=7 cargo test --test kafka killed`.
+#[test]
+fn a_run_that_is_killed_at_random_moments_ends_with_the_tables_of_one_that_was_not() {
+    let broker = rig::Broker::shared();
+    let (kitchen, recordings) = kitchen();
+    let at = |name: &str| kitchen.path().join(name);
+    broker.topic("killed", 3);
+    replay(&recordings, &["--to-kafka", &broker.address, "--topic", "killed"]);
+    take_in(&broker.config(kitchen.path(), "undisturbed", &frames("killed")));
+    let expected = rig::contents(&at("undisturbed"));
+
+    let (kills, seed) = (number("LARDER_KILLS", 5), number("LARDER_SEED", 1));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let config = broker.config(kitchen.path(), "killed", &format!("{RESTLESS}{}", frames("killed")));
+    let mut came = Vec::new();
+    for _ in 0..kills {
+        let mut child = run(&config);
+        // from before the lake is open to far into it
+        std::thread::sleep(Duration::from_millis(random.random_range(100..2_500)));
+        rig::kill(child.id(), "-9");
+        assert!(!child.wait().unwrap().success(), "it ended before it was killed");
+        came.push(covered(&at("killed"), "killed", 3));
+    }
+    println!("seed {seed}: covered after each kill: {came:?}");
+    assert!(came.is_sorted(), "what was covered once is covered: {came:?}");
+    let ran = take_in(&config);
+    println!("the last run: {ran}");
+    assert_eq!(rig::contents(&at("killed")), expected);
+}
+
+#[test]
+fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = rig::Broker::start(Some(folder.path()));
+    let (kitchen, recordings) = kitchen();
+    let at = |name: &str| kitchen.path().join(name);
+    replay(&recordings, &["--lake", rig::text(&at("undisturbed"))]);
+    let expected = rig::contents(&at("undisturbed"));
+    broker.topic("kitchens", 3);
+    let config = broker.config(kitchen.path(), "lake", &format!("{RESTLESS}{}", frames("kitchens")));
+    let mut child = run(&config);
+    let (first, rest) = recordings.split_at(1);
+    replay(first, &["--to-kafka", &broker.address, "--topic", "kitchens"]);
+    broker.kill();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none(), "it ended with the broker");
+    broker.restart();
+    replay(rest, &["--to-kafka", &broker.address, "--topic", "kitchens"]);
+    // it is still the same process that takes in what came since
+    let began = std::time::Instant::now();
+    let all = take_in(&broker.config(kitchen.path(), "count", &frames("kitchens")))["events"].as_u64().unwrap();
+    while covered(&at("lake"), "kitchens", 3) < all && began.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    rig::kill(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success(), "it did not end in good order");
+    assert_eq!(covered(&at("lake"), "kitchens", 3), all);
+    assert_eq!(rig::contents(&at("lake")), expected);
+}

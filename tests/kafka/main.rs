@@ -1,0 +1,44 @@
+//! A real Kafka in, a lake out: the same tables as from recordings, through crashes of either.
+
+#![allow(clippy::unwrap_used)]
+
+mod crashes;
+mod poison;
+#[path = "../python/mod.rs"]
+mod python;
+mod rig;
+mod roundtrip;
+mod service;
+
+use std::path::{Path, PathBuf};
+
+use larder::feeds::simulator::{Options, simulate};
+use tempfile::TempDir;
+
+/// A folder with the recordings of two simulated appliances over a day.
+fn kitchen() -> (TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().unwrap();
+    simulate(&Options { appliances: 2, days: 1, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
+    let feeds = std::fs::read_dir(dir.path().join("feeds")).unwrap();
+    let mut recordings: Vec<PathBuf> = feeds.map(|file| file.unwrap().path()).collect();
+    recordings.sort();
+    (dir, recordings)
+}
+
+/// Replays `recordings` with further arguments.
+fn replay(recordings: &[PathBuf], arguments: &[&str]) {
+    let mut all = vec!["replay"];
+    all.extend(recordings.iter().map(|path| rig::text(path)));
+    all.extend(arguments);
+    rig::done(&all);
+}
+
+/// What a topic of frames needs in a configuration.
+fn frames(topic: &str) -> String {
+    format!("[kafka.topics]\n{topic} = \"frames\"\n")
+}
+
+/// Takes in all that the configured topics hold.
+fn take_in(config: &Path) -> serde_json::Value {
+    rig::json(&["run", "--config", rig::text(config), "--until-end"])
+}

@@ -1,0 +1,224 @@
+//! A real broker, and the command line beside it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use larder::lake::Lake;
+use larder_records::Digest;
+use rdkafka::{
+    ClientConfig, ClientContext, Message as _,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    message::DeliveryResult,
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
+};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/broker");
+
+/// A broker that lives no longer than this process.
+pub struct Broker {
+    /// None where its data are temporary.
+    folder: Option<PathBuf>,
+    pub address: String,
+    /// Stops the broker when its input ends.
+    keeper: Child,
+}
+
+impl Broker {
+    /// The broker that tests share; each has topics of its own there.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(None))
+    }
+
+    /// A broker of one's own, with its data in `folder`.
+    pub fn start(folder: Option<&Path>) -> Self {
+        let mut keeper =
+            Command::new(SCRIPT).arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        assert!(!address.is_empty(), "the broker did not start: its message is above");
+        Self { folder: folder.map(Path::to_owned), address: address.trim().to_owned(), keeper }
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.as_ref().unwrap().join("pid")).unwrap();
+        kill(pid.trim().parse().unwrap(), "-9");
+    }
+
+    /// Starts it again after [`Broker::kill`].
+    pub fn restart(&mut self) {
+        self.end();
+        *self = Self::start(self.folder.clone().as_deref());
+    }
+
+    fn end(&mut self) {
+        drop(self.keeper.stdin.take());
+        self.keeper.wait().unwrap();
+    }
+
+    /// Makes a topic.
+    pub fn topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let admin = self.admin();
+        let made = block_on(admin.create_topics([&topic], &AdminOptions::new()));
+        made.unwrap().into_iter().for_each(|topic| drop(topic.unwrap()));
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.address).create().unwrap()
+    }
+
+    /// Deletes all records of a partition before `offset`, as retention does.
+    pub fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(offset)).unwrap();
+        block_on(self.admin().delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub fn delete_topic(&self, name: &str) {
+        let admin = self.admin();
+        block_on(admin.delete_topics(&[name], &AdminOptions::new())).unwrap().into_iter().for_each(|gone| {
+            gone.unwrap();
+        });
+        let there = || {
+            let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+            metadata.topics().iter().any(|topic| topic.name() == name)
+        };
+        while there() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends records to a partition.
+    pub fn produce(&self, topic: &str, partition: i32, values: &[Option<&[u8]>]) {
+        let records = values.iter().map(|value| {
+            let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(b"fridge-1");
+            record.payload = *value;
+            record
+        });
+        self.send(records);
+    }
+
+    /// Sends records to partition 0, whose timestamps are a second apart from `millis` on.
+    pub fn produce_at(&self, topic: &str, values: &[Vec<u8>], millis: i64) {
+        let record = |(second, value): (i64, _)| {
+            BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(value).timestamp(millis + 1000 * second)
+        };
+        self.send((0..).zip(values.iter().map(Vec::as_slice)).map(record));
+    }
+
+    fn send<'a>(&self, records: impl Iterator<Item = BaseRecord<'a, [u8], [u8]>>) {
+        let producer: BaseProducer<Delivered> =
+            ClientConfig::new().set("bootstrap.servers", &self.address).create_with_context(Delivered).unwrap();
+        for record in records {
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
+    /// The values of the first `many` records of a topic.
+    pub fn values(&self, topic: &str, many: usize) -> Vec<Vec<u8>> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("group.id", topic).set("auto.offset.reset", "earliest");
+        let consumer: BaseConsumer = config.create().unwrap();
+        consumer.subscribe(&[topic]).unwrap();
+        let (began, mut values) = (Instant::now(), Vec::new());
+        while values.len() < many && began.elapsed() < Duration::from_secs(30) {
+            if let Some(record) = consumer.poll(Duration::from_millis(100)) {
+                values.push(record.unwrap().payload().unwrap_or_default().to_vec());
+            }
+        }
+        values
+    }
+
+    /// Writes a configuration into `dir`: `lake`, this broker, and the rest as given.
+    pub fn config(&self, dir: &Path, lake: &str, rest: &str) -> PathBuf {
+        let path = dir.join(format!("{lake}.toml"));
+        let (top, kafka) = rest.split_once("[kafka]").unwrap_or(("", rest));
+        let text = format!("lake = \"{lake}\"\n{top}\n[kafka]\nbrokers = \"{}\"\n{kafka}", self.address);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// Takes no record for sent that the broker refused.
+struct Delivered;
+
+impl ClientContext for Delivered {}
+
+impl ProducerContext for Delivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            panic!("a record was not taken: {error}");
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(future)
+}
+
+/// Sends a signal.
+pub fn kill(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+/// The command line, not started.
+pub fn larder(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    command.args(arguments);
+    command
+}
+
+/// What the command prints, which must end well.
+pub fn done(arguments: &[&str]) -> String {
+    let output = larder(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the command complains of, which must fail.
+pub fn refused(arguments: &[&str]) -> String {
+    let output = larder(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?} did not fail");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// What the command reports.
+pub fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&done(&[&["--json"], arguments].concat())).unwrap()
+}
+
+/// The digest of each view, and how many rows each input table holds.
+pub type Contents = (Vec<(String, u64, Digest)>, Vec<(String, u64)>);
+
+/// What a lake holds.
+pub fn contents(lake: &Path) -> Contents {
+    let lake = Lake::open(lake).unwrap();
+    let inputs = ["readings", "frames", "sightings", "declared", "products", "appliances", "dead_letters"];
+    let info = lake.info().unwrap().into_iter().filter(|table| inputs.contains(&table.table.as_str()));
+    let rows = info.map(|table| (table.table, table.rows)).filter(|(_, rows)| *rows > 0).collect();
+    (lake.digest().unwrap(), rows)
+}
+
+/// `path` as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
