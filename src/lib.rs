@@ -13,9 +13,11 @@ pub mod eval;
 pub mod evidence;
 pub mod eyes;
 pub mod feeds;
+pub mod files;
 pub mod gallery;
 pub mod lake;
 pub mod picture;
+mod wholes;
 
 #[cfg(test)]
 #[path = "../tests/python/mod.rs"]
