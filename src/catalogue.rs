@@ -11,6 +11,8 @@ use std::{
 use larder_records::{BoundingBox, Digest, IdCollision, ImageEncoding, Names, Product, ProductId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::files::replace;
+
 /// Why a catalogue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -150,23 +152,20 @@ impl Catalogue {
         self.products.contains_key(sku)
     }
 
-    /// Writes `products.jsonl`: whole to a file beside it first, so that no reader sees half of it.
+    /// Writes `products.jsonl`, whole ([`replace`]).
     ///
     /// # Errors
     /// [`CatalogueError::Io`].
     pub fn save(&self) -> Result<(), CatalogueError> {
-        let (path, beside) = (self.dir.join("products.jsonl"), self.dir.join("products.jsonl.new"));
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.dir)?;
-            let mut file = io::BufWriter::new(fs::File::create(&beside)?);
+        let path = self.dir.join("products.jsonl");
+        let write = |file: &mut io::BufWriter<fs::File>| {
             for entry in self.products.values() {
-                serde_json::to_writer(&mut file, entry)?;
+                serde_json::to_writer(&mut *file, entry)?;
                 file.write_all(b"\n")?;
             }
-            file.into_inner()?.sync_all()?;
-            fs::rename(&beside, &path)
+            Ok(())
         };
-        write().map_err(|source| CatalogueError::Io { path, source })
+        replace(&path, write).map_err(|source| CatalogueError::Io { path, source })
     }
 
     /// Keeps `picture`, which shows `sku` alone, or in `bounds` among other things. Files are named by the digest of what is

@@ -1,11 +1,14 @@
 //! Compiled CUDA kernels in a folder, from one start to the next.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use larder_kernels::cuda::cache::CubinStore;
+
+use crate::files::replace;
 
 /// A folder that holds one file for each of what was compiled.
 #[derive(Clone, Debug)]
@@ -39,14 +42,7 @@ impl CubinStore for CubinFolder {
     }
 
     fn keep(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        // Each process writes beside and moves there: who reads finds all or nothing.
-        let beside = self.folder.join(format!("{key}.{}", std::process::id()));
-        fs::write(&beside, bytes)?;
-        fs::rename(&beside, self.folder.join(key)).inspect_err(|_| {
-            // It is of no use to anybody; that it cannot be removed does no harm.
-            fs::remove_file(&beside).ok();
-        })
+        replace(&self.folder.join(key), |file| file.write_all(bytes))
     }
 }
 

@@ -2,22 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use larder_kernels::index::IndexError;
 use larder_pipelines::{
-    gallery::{Gallery, GalleryError, Hit, Look},
+    gallery::{Gallery, GalleryError, Look, reference_picture},
+    recogniser::{Embedder, Guess, Recogniser, Whole},
     vision::VisionConfig,
 };
-use larder_records::{BoundingBox, Name, ProductId};
+use larder_records::{BoundingBox, Image, Name, ProductId};
 use rayon::prelude::*;
 
 use crate::{
     catalogue::{Catalogue, CatalogueError, Reference},
     eyes::picture,
+    files::{Mapped, replace},
+    wholes,
 };
 
 /// Why the gallery of a catalogue cannot be had.
@@ -45,6 +47,9 @@ pub enum ShelfError {
     /// The index cannot be used.
     #[error(transparent)]
     Gallery(#[from] GalleryError),
+    /// Somebody has made the index shorter while it was in use.
+    #[error("{0}: it was cut while it was in use; try again")]
+    Cut(PathBuf),
     /// There is nothing to compare with.
     #[error("{0}: no reference picture has any features to go by")]
     Bare(PathBuf),
@@ -53,75 +58,199 @@ pub enum ShelfError {
 /// Where a reference picture is, and whose.
 struct Shown {
     product: ProductId,
+    category: Name,
     path: PathBuf,
     bounds: Option<BoundingBox>,
 }
 
-/// The reference pictures of a catalogue, ready to be searched.
+impl Shown {
+    fn picture(&self) -> Result<Image, ShelfError> {
+        let bytes = fs::read(&self.path).map_err(|source| ShelfError::Io { path: self.path.clone(), source })?;
+        Ok(picture(bytes))
+    }
+
+    fn unusable(&self, source: impl Into<GalleryError>) -> ShelfError {
+        ShelfError::Reference { path: self.path.clone(), source: source.into() }
+    }
+}
+
+/// The reference pictures of a catalogue, ready to be searched. Their features stay in the file, which is mapped.
 #[derive(Debug)]
 pub struct Shelf {
-    bytes: Vec<u8>,
-    products: BTreeMap<u64, ProductId>,
+    path: PathBuf,
+    index: Mapped,
+    recogniser: Recogniser,
 }
 
 impl Shelf {
     /// Opens the index of `catalogue`: looks at the reference pictures that it lacks, forgets those that are gone, and keeps it. An
-    /// index that is damaged or of another version is made anew. `seen` is called for each picture that is looked at.
+    /// index that is damaged or of another version is made anew. What `embedder` says of the pictures is kept beside it. `seen` is called
+    /// for each picture that is looked at.
     ///
     /// # Errors
     /// [`ShelfError`] naming the file that cannot be used.
-    pub fn open(catalogue: &Catalogue, seen: impl Fn() + Sync) -> Result<Self, ShelfError> {
+    pub fn open(catalogue: &Catalogue, embedder: Embedder, seen: impl Fn() + Sync) -> Result<Self, ShelfError> {
         let path = catalogue.dir().join("features.index");
+        let kept = catalogue.dir().join(format!("looks-{}.cache", embedder.fingerprint()));
+        let at_kept = |source| ShelfError::Io { path: kept.clone(), source };
         let shown = shown(catalogue)?;
-        let products: BTreeMap<u64, ProductId> = shown.iter().map(|(&number, shown)| (number, shown.product)).collect();
-        let mut bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| ShelfError::Io { path: path.clone(), source })?,
-        };
-        let at = |source| ShelfError::Io { path: path.clone(), source };
-        match Gallery::open(&bytes, products.clone()) {
-            Ok(mut gallery) => {
-                let missing = shown.iter().filter(|(number, _)| !gallery.has(**number));
-                gallery.add(&look(missing, &seen)?)?;
-                let mut change = Vec::new();
-                gallery.append(&mut change).map_err(at)?;
-                if !change.is_empty() {
-                    append(&path, &change).map_err(at)?;
-                    drop(gallery);
-                    bytes.extend(change);
-                }
-            }
-            Err(_) => {
-                let mut gallery = match Gallery::new(&look(shown.iter(), &seen)?) {
-                    Err(GalleryError::Index(IndexError::NothingToLearnFrom)) => {
-                        return Err(ShelfError::Bare(catalogue.dir().to_owned()));
-                    }
-                    made => made?,
-                };
-                bytes.clear();
-                gallery.save(&mut bytes).map_err(at)?;
-                replace(&path, &bytes).map_err(at)?;
+        let wholes = wholes::read(&kept).map_err(at_kept)?;
+        let known: Vec<u64> = wholes.keys().copied().collect();
+        let mut opening = Opening { path: &path, shown: &shown, embedder: &embedder, wholes, seen };
+        let (index, gallery) = opening.index(catalogue.dir())?;
+        opening.look_at_wholes()?;
+        let mut wholes = opening.wholes;
+        wholes.retain(|number, _| shown.contains_key(number));
+        if !wholes.keys().eq(&known) {
+            wholes::write(&kept, &wholes).map_err(at_kept)?;
+        }
+        let mut recogniser = Recogniser::new(gallery, embedder);
+        for (number, whole) in wholes {
+            if let Some(shown) = shown.get(&number) {
+                recogniser.add(number, shown.product, shown.category, whole);
             }
         }
-        Ok(Self { bytes, products })
+        Ok(Self { path, index, recogniser })
     }
 
-    /// The products that a picture shows, the best first, each once.
+    /// All products, the likeliest first: those that a picture shows by their features, then the others by the look of the whole.
     ///
     /// # Errors
-    /// [`GalleryError`]: never of an index that was just opened.
-    pub fn search(&self, look: &Look) -> Result<Vec<Hit>, GalleryError> {
-        Gallery::open(&self.bytes, self.products.clone())?.search(look)
+    /// [`ShelfError::Cut`] where somebody has cut the index since it was opened, and where a network fails.
+    pub fn search(&self, look: &Look) -> Result<Vec<Guess>, ShelfError> {
+        if !self.index.is_whole().map_err(|source| ShelfError::Io { path: self.path.clone(), source })? {
+            return Err(ShelfError::Cut(self.path.clone()));
+        }
+        Ok(self.recogniser.recognise(look)?)
     }
 
     /// The number of reference pictures.
     pub fn len(&self) -> usize {
-        self.products.len()
+        self.recogniser.gallery().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.products.is_empty()
+        self.recogniser.gallery().is_empty()
+    }
+}
+
+/// Pictures that are looked at before they are taken into the index: as many as fit memory easily.
+const BATCH: usize = 256;
+/// A vocabulary is learnt from so many pictures at most.
+const SAMPLE: usize = 2048;
+
+/// The files of a catalogue while they are brought up to date.
+struct Opening<'a, S> {
+    path: &'a Path,
+    shown: &'a BTreeMap<u64, Shown>,
+    embedder: &'a Embedder,
+    wholes: BTreeMap<u64, Whole>,
+    seen: S,
+}
+
+impl<S: Fn() + Sync> Opening<'_, S> {
+    /// The index as it is on disk, brought up to date.
+    fn index(&mut self, folder: &Path) -> Result<(Mapped, Gallery), ShelfError> {
+        let products: BTreeMap<u64, ProductId> =
+            self.shown.iter().map(|(&number, shown)| (number, shown.product)).collect();
+        let path = self.path;
+        let at = |source| ShelfError::Io { path: path.to_owned(), source };
+        let mut made = false;
+        loop {
+            let mapped = match Mapped::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                mapped => Some(mapped.map_err(at)?),
+            };
+            let opened = mapped.map(|mapped| Ok::<_, GalleryError>((open_whole(&mapped, &products)?, mapped)));
+            match opened {
+                Some(Ok(((mut gallery, torn), mapped))) => {
+                    self.add_missing(&mut gallery)?;
+                    if torn {
+                        replace(path, |file| gallery.save(file)).map_err(at)?;
+                        continue;
+                    }
+                    let mut change = Vec::new();
+                    gallery.append(&mut change).map_err(at)?;
+                    if change.is_empty() || mapped.append(&change).map_err(at)? {
+                        return Ok((mapped, gallery));
+                    }
+                    // Somebody else has appended: see what.
+                }
+                Some(Err(error)) if made => return Err(error.into()),
+                _ => {
+                    let mut gallery = self.learn(folder)?;
+                    self.add_missing(&mut gallery)?;
+                    replace(path, |file| gallery.save(file)).map_err(at)?;
+                    made = true;
+                }
+            }
+        }
+    }
+
+    /// A gallery of some of the pictures, whose features its vocabulary is learnt from.
+    fn learn(&mut self, folder: &Path) -> Result<Gallery, ShelfError> {
+        let step = self.shown.len().div_ceil(SAMPLE).max(1);
+        let sample = self.look(self.shown.keys().copied().step_by(step).collect())?;
+        match Gallery::new(&sample) {
+            Err(GalleryError::Index(IndexError::NothingToLearnFrom)) => Err(ShelfError::Bare(folder.to_owned())),
+            made => Ok(made?),
+        }
+    }
+
+    fn add_missing(&mut self, gallery: &mut Gallery) -> Result<(), ShelfError> {
+        let missing: Vec<u64> = self.shown.keys().copied().filter(|&number| !gallery.has(number)).collect();
+        for batch in missing.chunks(BATCH) {
+            gallery.add(&self.look(batch.to_vec())?)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at reference pictures, on all cores: at their features, and at the whole of those that are not kept yet.
+    fn look(&mut self, numbers: Vec<u64>) -> Result<Vec<(u64, ProductId, Look)>, ShelfError> {
+        let limits = VisionConfig::default().limits();
+        let one = |number: u64| {
+            let Some(shown) = self.shown.get(&number) else { return Ok(None) };
+            let look =
+                Look::at_reference(&shown.picture()?, shown.bounds, limits).map_err(|source| shown.unusable(source))?;
+            let new = !self.wholes.contains_key(&number);
+            let whole = new.then(|| self.embedder.reference(look.image())).transpose();
+            (self.seen)();
+            Ok(Some(((number, shown.product, look), whole.map_err(|source| shown.unusable(source))?)))
+        };
+        let looked: Vec<_> = numbers.into_par_iter().map(one).collect::<Result<Vec<_>, ShelfError>>()?;
+        let mut looks = Vec::with_capacity(looked.len());
+        for (look, whole) in looked.into_iter().flatten() {
+            self.wholes.extend(whole.map(|whole| (look.0, whole)));
+            looks.push(look);
+        }
+        Ok(looks)
+    }
+
+    /// Looks at the whole of those pictures that are in the index, but not kept yet.
+    fn look_at_wholes(&mut self) -> Result<(), ShelfError> {
+        let limits = VisionConfig::default().limits();
+        let missing: Vec<_> = self.shown.iter().filter(|(number, _)| !self.wholes.contains_key(number)).collect();
+        let one = |(&number, shown): (&u64, &Shown)| {
+            let picture = reference_picture(&shown.picture()?, shown.bounds, limits);
+            let picture = picture.map_err(|source| shown.unusable(source))?;
+            (self.seen)();
+            Ok((number, self.embedder.reference(&picture).map_err(|source| shown.unusable(source))?))
+        };
+        let looked = missing.into_par_iter().map(one).collect::<Result<Vec<_>, ShelfError>>()?;
+        self.wholes.extend(looked);
+        Ok(())
+    }
+}
+
+/// The gallery of a file, and whether it ends in an appendix that was never written to its end, which is left out.
+fn open_whole(mapped: &Mapped, products: &BTreeMap<u64, ProductId>) -> Result<(Gallery, bool), GalleryError> {
+    let bytes = mapped.bytes();
+    match Gallery::open(bytes.clone(), products.clone()) {
+        Err(GalleryError::Index(IndexError::Truncated { at })) if at > 0 && at < bytes.len() as u64 => {
+            Ok((Gallery::open(bytes.slice(..at as usize), products.clone())?, true))
+        }
+        opened => Ok((opened?, false)),
     }
 }
 
@@ -129,43 +258,12 @@ impl Shelf {
 fn shown(catalogue: &Catalogue) -> Result<BTreeMap<u64, Shown>, ShelfError> {
     let mut shown = BTreeMap::new();
     for entry in catalogue.products() {
+        let (product, category) = (ProductId::of(&entry.sku), Name::of(&entry.category));
         for Reference { picture: path, bounds } in catalogue.references(&entry.sku)? {
             let file = path.file_name().unwrap_or_default();
             let text = format!("{}/{}/{bounds:?}", entry.sku, file.display());
-            shown.insert(Name::of(&text).0, Shown { product: ProductId::of(&entry.sku), path, bounds });
+            shown.insert(Name::of(&text).0, Shown { product, category, path, bounds });
         }
     }
     Ok(shown)
-}
-
-/// Looks at reference pictures, on all cores.
-fn look<'a>(
-    shown: impl Iterator<Item = (&'a u64, &'a Shown)>,
-    seen: &(impl Fn() + Sync),
-) -> Result<Vec<(u64, ProductId, Look)>, ShelfError> {
-    let limits = VisionConfig::default().limits();
-    let one = |(&number, Shown { product, path, bounds }): (&u64, &Shown)| {
-        let bytes = fs::read(path).map_err(|source| ShelfError::Io { path: path.clone(), source })?;
-        let look = Look::at_reference(&picture(bytes), *bounds, limits)
-            .map_err(|source| ShelfError::Reference { path: path.clone(), source })?;
-        seen();
-        Ok((number, *product, look))
-    };
-    let shown: Vec<_> = shown.collect();
-    shown.into_par_iter().map(one).collect()
-}
-
-fn append(path: &Path, change: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(path)?;
-    file.write_all(change)?;
-    file.sync_all()
-}
-
-/// Writes the file whole beside the old one first, so that no reader sees half of it.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("index.new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }

@@ -14,10 +14,12 @@ pub mod eval;
 pub mod evidence;
 pub mod eyes;
 pub mod feeds;
+pub mod files;
 pub mod gallery;
 pub mod lake;
 pub mod picture;
 pub mod service;
+mod wholes;
 
 #[cfg(test)]
 #[path = "../tests/python/mod.rs"]

@@ -6,6 +6,7 @@ use std::{
     io::{self, Write},
 };
 
+use bytes::Bytes;
 use larder_kernels::{
     ImageGrey8, ImageRgb8,
     decode::{self, DecodeLimits},
@@ -79,10 +80,7 @@ impl Look {
         side: usize,
         limits: DecodeLimits,
     ) -> Result<Self, GalleryError> {
-        let mut decoded = ImageRgb8::default();
-        decode::decode_rgb8(picture, limits, &mut decoded).map_err(VisionError::from)?;
-        let bounds = decoded.clip(bounds.unwrap_or_else(|| decoded.bounds()));
-        let image = cut_to_side(&decoded, bounds, side);
+        let (image, bounds) = cut(picture, bounds, side, limits)?;
         let mut brightness = ImageGrey8::default();
         grey(&image, &mut brightness);
         let mut features = FloatFeatures::default();
@@ -96,7 +94,7 @@ impl Look {
     }
 
     /// The picture, as large as it is looked at.
-    pub(crate) fn image(&self) -> &ImageRgb8 {
+    pub fn image(&self) -> &ImageRgb8 {
         &self.image
     }
 
@@ -104,6 +102,31 @@ impl Look {
     pub fn features(&self) -> usize {
         self.described.len()
     }
+}
+
+/// A reference picture, as large as it is looked at: the part inside `bounds`, or all of it.
+///
+/// # Errors
+/// [`GalleryError::Picture`] where it cannot be decoded.
+pub fn reference_picture(
+    picture: &Image,
+    bounds: Option<BoundingBox>,
+    limits: DecodeLimits,
+) -> Result<ImageRgb8, GalleryError> {
+    Ok(cut(picture, bounds, REFERENCE_SIDE, limits)?.0)
+}
+
+/// The part of a picture inside `bounds`, its longer side `side` pixels, and where it lies.
+fn cut(
+    picture: &Image,
+    bounds: Option<BoundingBox>,
+    side: usize,
+    limits: DecodeLimits,
+) -> Result<(ImageRgb8, BoundingBox), GalleryError> {
+    let mut decoded = ImageRgb8::default();
+    decode::decode_rgb8(picture, limits, &mut decoded).map_err(VisionError::from)?;
+    let bounds = decoded.clip(bounds.unwrap_or_else(|| decoded.bounds()));
+    Ok((cut_to_side(&decoded, bounds, side), bounds))
 }
 
 /// A product that a picture shows.
@@ -124,14 +147,14 @@ pub struct Hit {
     pub corners: Option<[[f64; 2]; 4]>,
 }
 
-/// The reference pictures of all products, by numbers that the caller gives them; `'a` is the life of the bytes it was opened from.
+/// The reference pictures of all products, by numbers that the caller gives them.
 #[derive(Clone, Debug)]
-pub struct Gallery<'a> {
-    index: ProductIndex<'a>,
+pub struct Gallery {
+    index: ProductIndex,
     products: BTreeMap<u64, ProductId>,
 }
 
-impl Gallery<'static> {
+impl Gallery {
     /// Of the given reference pictures, whose features its vocabulary is learnt from.
     ///
     /// # Errors
@@ -143,14 +166,13 @@ impl Gallery<'static> {
         gallery.add(references)?;
         Ok(gallery)
     }
-}
 
-impl<'a> Gallery<'a> {
-    /// From what [`Gallery::save`] wrote, `products` saying whose each picture is. Pictures of no product are taken out.
+    /// From what [`Gallery::save`] wrote, `products` saying whose each picture is. Pictures of no product are taken out. The bytes, which
+    /// may be those of a mapped file, are shared, not copied (see [`ProductIndex::open`]).
     ///
     /// # Errors
     /// [`GalleryError::Index`] where the bytes are damaged or of another version.
-    pub fn open(bytes: &'a [u8], products: BTreeMap<u64, ProductId>) -> Result<Self, GalleryError> {
+    pub fn open(bytes: Bytes, products: BTreeMap<u64, ProductId>) -> Result<Self, GalleryError> {
         let mut index = ProductIndex::open(bytes)?;
         let gone: Vec<u64> = index.products().filter(|reference| !products.contains_key(reference)).collect();
         for reference in gone {

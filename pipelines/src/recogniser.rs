@@ -16,7 +16,7 @@ use larder_kernels::{
     letterbox::{InputFormat, letterbox},
     onnx::Network,
 };
-use larder_records::{BoundingBox, Name, ProductId};
+use larder_records::{BoundingBox, Digest, Name, ProductId};
 
 use crate::{
     gallery::{Gallery, GalleryError, Hit, Look},
@@ -33,6 +33,41 @@ const CATEGORY: f64 = 0.5;
 pub struct Embedder {
     #[cfg(feature = "onnx")]
     network: Option<(Network, InputFormat)>,
+    fingerprint: Digest,
+}
+
+/// What a picture looks like as a whole: the direction of an embedding, in whole numbers, so that the same is kept in a file as is
+/// compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    values: Vec<i8>,
+}
+
+impl Whole {
+    /// Of an embedding of any length; the largest component becomes 127.
+    fn of(embedding: &[f32]) -> Self {
+        let most = embedding.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+        Self { values: embedding.iter().map(|value| (value * (127.0 / most)).round() as i8).collect() }
+    }
+
+    /// As it is kept.
+    pub fn from_values(values: Vec<i8>) -> Self {
+        Self { values }
+    }
+
+    /// Its components.
+    pub fn values(&self) -> &[i8] {
+        &self.values
+    }
+
+    /// The cosine, -1 to 1; 0 where one has no direction.
+    fn likeness(&self, other: &Self) -> f64 {
+        let dot = |a: &Self, b: &Self| -> i64 {
+            a.values.iter().zip(&b.values).map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b))).sum()
+        };
+        let lengths = (dot(self, self) as f64).sqrt() * (dot(other, other) as f64).sqrt();
+        dot(self, other) as f64 / lengths.max(1.0)
+    }
 }
 
 impl Embedder {
@@ -48,7 +83,9 @@ impl Embedder {
         let scale = 1.0 / f32::from(config.divisor.max(1));
         let format =
             InputFormat { width: side, height: side, bgr: config.bgr, pad: None, mean: f32::from(config.mean), scale };
-        Ok(Self { network: Some((network, format)) })
+        let digest = Digest::of(bytes).0.to_le_bytes();
+        let fingerprint = Digest::of_parts([&digest[..], format!("{config:?}").as_bytes()]);
+        Ok(Self { network: Some((network, format)), fingerprint })
     }
 
     /// By a network: not in this build.
@@ -58,6 +95,19 @@ impl Embedder {
     #[cfg(not(feature = "onnx"))]
     pub fn load(_config: &EmbeddingConfig, _bytes: &[u8]) -> Result<Self, ModelError> {
         Err(ModelError::NotBuilt("`embedding`"))
+    }
+
+    /// What it says of a picture depends on this and the picture alone.
+    pub fn fingerprint(&self) -> Digest {
+        self.fingerprint
+    }
+
+    /// What a reference picture looks like.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the network fails.
+    pub fn reference(&self, image: &ImageRgb8) -> Result<Whole, VisionError> {
+        Ok(Whole::of(&self.describe(image, image.bounds())?))
     }
 
     /// Of unit length, but for what has no features at all.
@@ -74,14 +124,14 @@ impl Embedder {
     }
 
     /// The mean of the middles of a picture.
-    fn describe_middles(&self, image: &ImageRgb8) -> Result<Vec<f32>, VisionError> {
+    fn middles(&self, image: &ImageRgb8) -> Result<Whole, VisionError> {
         let mut mean: Vec<f32> = Vec::new();
         for share in MIDDLES {
             let described = self.describe(image, middle(image.bounds(), share))?;
             mean.resize(described.len(), 0.0);
             mean.iter_mut().zip(&described).for_each(|(mean, value)| *mean += value);
         }
-        Ok(unit(mean))
+        Ok(Whole::of(&mean))
     }
 }
 
@@ -97,15 +147,13 @@ fn unit(mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum()
-}
-
 /// A product that a picture may show, and what each stage said of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guess {
     /// Which.
     pub product: ProductId,
+    /// Its category.
+    pub category: Name,
     /// How it is seen by its local features; none where it is not.
     pub hit: Option<Hit>,
     /// How like the whole is, -1 to 1.
@@ -114,39 +162,41 @@ pub struct Guess {
     pub category_likeness: f64,
 }
 
+#[derive(Debug)]
 struct Entry {
     product: ProductId,
     category: Name,
-    embedding: Vec<f32>,
+    whole: Whole,
 }
 
 /// The reference pictures of all products, as a gallery of local features, and each as a whole.
-pub struct Recogniser<'a> {
-    gallery: Gallery<'a>,
+#[derive(Debug)]
+pub struct Recogniser {
+    gallery: Gallery,
     embedder: Embedder,
     /// By the number of the reference picture.
     entries: BTreeMap<u64, Entry>,
 }
 
-impl<'a> Recogniser<'a> {
-    /// Of the products of `gallery`, once [`Self::add`] has looked at their reference pictures as a whole.
-    pub fn new(gallery: Gallery<'a>, embedder: Embedder) -> Self {
+impl Recogniser {
+    /// Of the products of `gallery`, once [`Self::add`] has been told what their reference pictures look like.
+    pub fn new(gallery: Gallery, embedder: Embedder) -> Self {
         Self { gallery, embedder, entries: BTreeMap::new() }
     }
 
-    /// Looks at the reference picture of that number as a whole.
-    ///
-    /// # Errors
-    /// [`GalleryError::Picture`] where the network fails.
-    pub fn add(&mut self, reference: u64, product: ProductId, category: Name, look: &Look) -> Result<(), GalleryError> {
-        let embedding = self.embedder.describe(look.image(), look.image().bounds())?;
-        self.entries.insert(reference, Entry { product, category, embedding });
-        Ok(())
+    /// Tells what the reference picture of that number looks like, by the same embedder ([`Embedder::reference`]).
+    pub fn add(&mut self, reference: u64, product: ProductId, category: Name, whole: Whole) {
+        self.entries.insert(reference, Entry { product, category, whole });
     }
 
     /// The gallery.
-    pub fn gallery(&self) -> &Gallery<'a> {
+    pub fn gallery(&self) -> &Gallery {
         &self.gallery
+    }
+
+    /// What describes pictures as a whole.
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
     }
 
     /// All products, the likeliest first: those that are seen by their features, as [`Gallery::search`] ranks them, then the others by the
@@ -157,17 +207,14 @@ impl<'a> Recogniser<'a> {
     pub fn recognise(&self, look: &Look) -> Result<Vec<Guess>, GalleryError> {
         let hits = self.gallery.search(look)?;
         let mut rest = self.by_the_whole(look)?;
-        let seen: Vec<Guess> = hits
-            .into_iter()
-            .map(|hit| {
-                let whole = rest.iter().find(|guess| guess.product == hit.product);
-                let (likeness, category_likeness) =
-                    whole.map_or((0.0, 0.0), |whole| (whole.likeness, whole.category_likeness));
-                Guess { product: hit.product, hit: Some(hit), likeness, category_likeness }
-            })
-            .collect();
-        rest.retain(|guess| seen.iter().all(|seen| seen.product != guess.product));
-        Ok(seen.into_iter().chain(rest).collect())
+        let mut seen: Vec<Guess> = Vec::new();
+        for hit in hits {
+            let Some(at) = rest.iter().position(|guess| guess.product == hit.product) else { continue };
+            let whole = rest.remove(at);
+            seen.push(Guess { hit: Some(hit), ..whole });
+        }
+        seen.extend(rest);
+        Ok(seen)
     }
 
     /// All products by the look of the whole alone, category first.
@@ -175,11 +222,11 @@ impl<'a> Recogniser<'a> {
     /// # Errors
     /// [`GalleryError::Picture`] where the network fails.
     pub fn by_the_whole(&self, look: &Look) -> Result<Vec<Guess>, GalleryError> {
-        let picture = self.embedder.describe_middles(look.image())?;
+        let picture = self.embedder.middles(look.image())?;
         // The best of a product's pictures.
         let mut products: BTreeMap<ProductId, (Name, f64)> = BTreeMap::new();
         for entry in self.entries.values() {
-            let likeness = cosine(&picture, &entry.embedding);
+            let likeness = picture.likeness(&entry.whole);
             let best = products.entry(entry.product).or_insert((entry.category, likeness));
             best.1 = best.1.max(likeness);
         }
@@ -193,7 +240,7 @@ impl<'a> Recogniser<'a> {
             .into_iter()
             .map(|(product, (category, likeness))| {
                 let (sum, count) = categories[&category];
-                Guess { product, hit: None, likeness, category_likeness: sum / count }
+                Guess { product, category, hit: None, likeness, category_likeness: sum / count }
             })
             .collect();
         let score = |guess: &Guess| guess.likeness + CATEGORY * guess.category_likeness;

@@ -9,11 +9,15 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use larder::{
     catalogue::{Catalogue as Folder, Entry},
-    eyes::picture,
+    eyes::{picture, read_config},
     gallery::Shelf,
 };
 use larder_kernels::{ImageRgb8, decode};
-use larder_pipelines::{gallery::Look, vision::VisionConfig};
+use larder_pipelines::{
+    gallery::Look,
+    recogniser::{Embedder, Guess},
+    vision::VisionConfig,
+};
 use larder_records::{ImageEncoding, Names, Payload, ProductId};
 use serde::Serialize;
 
@@ -54,6 +58,10 @@ pub(super) struct Search {
     /// The catalogue's folder
     #[arg(long)]
     catalogue: PathBuf,
+    /// A TOML file with the parameters of vision: its `embedding` is the network that describes whole pictures; without one, colours
+    /// and edges do
+    #[arg(long, value_name = "FILE")]
+    vision: Option<PathBuf>,
     /// A picture, JPEG or PNG
     file: PathBuf,
     /// The most products
@@ -61,15 +69,52 @@ pub(super) struct Search {
     most: usize,
 }
 
-/// A product that a picture shows.
+/// What a picture shows.
+#[derive(Debug, Serialize)]
+struct Shown {
+    /// How many reference pictures were compared.
+    references: usize,
+    categories: Vec<Likely>,
+    products: Vec<Seen>,
+}
+
+/// A category that it may be of: that of the first product, then the others by how like their products are on average, -1 to 1.
+#[derive(Debug, Serialize)]
+struct Likely {
+    category: String,
+    likeness: f64,
+}
+
+/// A product that a picture may show.
 #[derive(Debug, Serialize)]
 struct Seen {
     sku: String,
     name: String,
     category: String,
+    told_by: ToldBy,
+    /// How like its most alike reference picture is as a whole, -1 to 1.
+    likeness: f64,
+    /// How its print is seen; none where it is not.
+    #[serde(flatten)]
+    print: Option<Print>,
+}
+
+/// What a product is ranked by.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ToldBy {
+    /// By its print: local features that agree on one view.
+    Print,
+    /// By the look of the whole, its category first.
+    Whole,
+}
+
+/// How a product's print is seen.
+#[derive(Debug, Serialize)]
+struct Print {
     /// Features that agree on one view of the reference picture.
     inliers: u32,
-    /// What they are ranked by.
+    /// What products that are told by their print are ranked by.
     score: f64,
     /// The decimal logarithm of how many such views chance alone would give.
     log_chance: f64,
@@ -138,46 +183,86 @@ impl Catalogue {
 
 impl Search {
     fn run(self, output: &Output) -> anyhow::Result<()> {
-        let Self { catalogue: dir, file, most } = self;
+        let Self { catalogue: dir, vision, file, most } = self;
         anyhow::ensure!(dir.is_dir(), "{}: there is no catalogue here", dir.display());
         let catalogue = Folder::open(&dir)?;
+        let config = vision.as_deref().map(read_config).transpose()?.unwrap_or_default();
+        let embedder = match &config.embedding {
+            Some(embedding) => {
+                let bytes = std::fs::read(&embedding.file).with_context(|| embedding.file.clone())?;
+                Embedder::load(embedding, &bytes)?
+            }
+            None => Embedder::default(),
+        };
         let bar = output.progress("looking at reference pictures", 0, "pictures");
-        let gallery = Shelf::open(&catalogue, || bar.inc(1))?;
+        let shelf = Shelf::open(&catalogue, embedder, || bar.inc(1))?;
         bar.finish_and_clear();
-        let limits = VisionConfig::default().limits();
         let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-        let look = Look::at_query(&picture(bytes), limits).with_context(|| file.display().to_string())?;
+        let look = Look::at_query(&picture(bytes), config.limits()).with_context(|| file.display().to_string())?;
+        let shown = Shown::of(&shelf.search(&look)?, &catalogue, shelf.len(), most);
+        output.result(&shown, Shown::pretty)
+    }
+}
+
+/// Categories that are shown.
+const MOST_CATEGORIES: usize = 3;
+
+impl Shown {
+    fn of(guesses: &[Guess], catalogue: &Folder, references: usize, most: usize) -> Self {
         let by_id: BTreeMap<ProductId, &Entry> =
             catalogue.products().map(|entry| (ProductId::of(&entry.sku), entry)).collect();
-        let seen: Vec<Seen> = gallery
-            .search(&look)?
-            .into_iter()
-            .filter_map(|hit| {
-                let entry = by_id.get(&hit.product)?;
-                Some(Seen {
-                    sku: entry.sku.clone(),
-                    name: entry.name.clone(),
-                    category: entry.category.clone(),
-                    inliers: hit.inliers,
-                    score: hit.score,
-                    log_chance: hit.log_chance,
-                    corners: hit.corners,
-                })
-            })
-            .take(most)
-            .collect();
-        output.result(&seen, |seen| {
-            if seen.is_empty() {
-                return format!("none of {} reference pictures is seen", gallery.len());
+        let known = || guesses.iter().filter_map(|guess| Some((guess, *by_id.get(&guess.product)?)));
+        let mut categories: Vec<Likely> = Vec::new();
+        for (guess, entry) in known() {
+            if categories.iter().all(|likely| likely.category != entry.category) {
+                categories.push(Likely { category: entry.category.clone(), likeness: guess.category_likeness });
             }
-            let row = |seen: &Seen| {
-                let numbers =
-                    [seen.inliers.to_string(), format!("{:.1}", seen.score), format!("{:.1}", seen.log_chance)];
-                [&seen.sku, &seen.name, &seen.category].map(String::clone).into_iter().chain(numbers).collect()
+        }
+        if let Some((_, others)) = categories.split_first_mut() {
+            others.sort_by(|a, b| b.likeness.total_cmp(&a.likeness));
+        }
+        categories.truncate(MOST_CATEGORIES);
+        let seen = |(guess, entry): (&Guess, &Entry)| Seen {
+            sku: entry.sku.clone(),
+            name: entry.name.clone(),
+            category: entry.category.clone(),
+            told_by: if guess.hit.is_some() { ToldBy::Print } else { ToldBy::Whole },
+            likeness: guess.likeness,
+            print: guess.hit.as_ref().map(|hit| Print {
+                inliers: hit.inliers,
+                score: hit.score,
+                log_chance: hit.log_chance,
+                corners: hit.corners,
+            }),
+        };
+        Self { references, categories, products: known().map(seen).take(most).collect() }
+    }
+
+    fn pretty(&self) -> String {
+        let categories = self.categories.iter().map(|Likely { category, likeness }| {
+            let category = if category.is_empty() { "none" } else { category };
+            format!("{category} ({likeness:.2})")
+        });
+        let row = |seen: &Seen| {
+            let number = |value: fn(&Print) -> String| seen.print.as_ref().map_or("-".to_owned(), value);
+            let told_by = match seen.told_by {
+                ToldBy::Print => "its print",
+                ToldBy::Whole => "the whole",
             };
-            let rows: Vec<_> = seen.iter().map(row).collect();
-            table(&["sku", "name", "category", "inliers", "score", "log chance"], &rows)
-        })
+            vec![
+                seen.sku.clone(),
+                seen.name.clone(),
+                seen.category.clone(),
+                told_by.to_owned(),
+                number(|print| print.inliers.to_string()),
+                number(|print| format!("{:.1}", print.score)),
+                number(|print| format!("{:.1}", print.log_chance)),
+                format!("{:.2}", seen.likeness),
+            ]
+        };
+        let rows: Vec<_> = self.products.iter().map(row).collect();
+        let header = ["sku", "name", "category", "told by", "inliers", "score", "log chance", "likeness"];
+        format!("category: {}\n{}", categories.collect::<Vec<_>>().join(", "), table(&header, &rows))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use larder_kernels::{
     features::{FloatDescriptors, FloatFeatures, Keypoint},
     index::{Colours, Described, Kind, ProductIndex, Recognised, Recognition, SearchScratch, Training, Vocabulary},
@@ -72,12 +73,12 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     size
 });
 
-fn answers(index: &ProductIndex<'_>) -> Option<Vec<Recognised>> {
+fn answers(index: &ProductIndex) -> Option<Vec<Recognised>> {
     index.recognise(&described(1), None, &Recognition::default(), &mut SearchScratch::default()).ok()
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(mut index) = ProductIndex::open(data) else { return };
+    let Ok(mut index) = ProductIndex::open(Bytes::copy_from_slice(data)) else { return };
     answers(&index);
     if index.add(5, &described(1), Colours::UNKNOWN).is_err() {
         return;
@@ -88,7 +89,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut file = Vec::new();
     index.save(&mut file).expect("memory");
-    let read = ProductIndex::open(&file).expect("what is written can be read");
+    let read = ProductIndex::open(file.into()).expect("what is written can be read");
     // Debug text: numbers that are none are not equal to themselves.
     assert_eq!(format!("{:?}", answers(&index)), format!("{:?}", answers(&read)));
 });

@@ -23,6 +23,7 @@ use std::{
     ops::Range,
 };
 
+use bytes::Bytes;
 pub use codes::{Code, Described, Kind, distances};
 pub use colours::Colours;
 use rayon::prelude::*;
@@ -75,11 +76,11 @@ pub enum IndexError {
     },
 }
 
-/// An index of products; `'a` is the life of the bytes it was opened from.
+/// An index of products. What it was opened from is shared, not copied: the bytes live as long as it does.
 #[derive(Clone, Debug)]
-pub struct ProductIndex<'a> {
+pub struct ProductIndex {
     vocabulary: Vocabulary,
-    segments: Vec<Segment<'a>>,
+    segments: Vec<Segment>,
     /// Whether each product of each segment is still there.
     alive: Vec<Vec<bool>>,
     /// Where each product is: segment, and place in it.
@@ -91,7 +92,7 @@ pub struct ProductIndex<'a> {
     changed: BTreeSet<u64>,
 }
 
-impl<'a> ProductIndex<'a> {
+impl ProductIndex {
     /// Of no products.
     pub fn new(vocabulary: Vocabulary) -> Self {
         let frequencies = vec![0; vocabulary.words()];
@@ -106,22 +107,23 @@ impl<'a> ProductIndex<'a> {
         }
     }
 
-    /// From what was saved. Products stay in `bytes`, which may be a mapped file; they are read once here, for the checksums.
+    /// From what was saved. Products stay in `bytes`, which may be a mapped file ([`Bytes::from_owner`]); they are read once here, on
+    /// all threads, for the checksums. Bytes that change later give other answers, but no panic.
     ///
     /// # Errors
     /// [`IndexError::Truncated`], [`IndexError::Version`] and [`IndexError::Broken`].
-    pub fn open(bytes: &'a [u8]) -> Result<Self, IndexError> {
-        let (chunk, payload, mut at) = file::read(bytes, 0, 0)?;
+    pub fn open(bytes: Bytes) -> Result<Self, IndexError> {
+        let (chunk, payload, mut at) = file::read(&bytes, 0, 0)?;
         let mut whole = 0;
         let broken = |at: usize, what| IndexError::Broken { at: at as u64, what };
         let vocabulary = (chunk == Chunk::Vocabulary).then(|| Vocabulary::from_bytes(payload)).flatten();
         let mut index = Self::new(vocabulary.ok_or(broken(0, "it does not begin with a vocabulary"))?);
         while at < bytes.len() {
-            let (chunk, payload, next) = file::read(bytes, at, whole)?;
+            let (chunk, payload, next) = file::read(&bytes, at, whole)?;
             match chunk {
                 Chunk::Vocabulary => return Err(broken(at, "a second vocabulary")),
                 Chunk::Segment => {
-                    let segment = Segment::read(payload, index.vocabulary.words());
+                    let segment = Segment::read(bytes.slice_ref(payload), index.vocabulary.words());
                     index.push(segment.ok_or(broken(at, "its products are not in order"))?);
                 }
                 Chunk::Removed => {
@@ -248,11 +250,13 @@ impl<'a> ProductIndex<'a> {
     }
 
     /// Takes in a segment, whose products replace those that there are.
-    fn push(&mut self, segment: Segment<'a>) {
+    fn push(&mut self, segment: Segment) {
         (0..segment.products() as u32).for_each(|product| _ = self.bury(segment.id(product)));
         segment.each_word(|word, count| {
-            self.frequencies[word as usize] = self.frequencies[word as usize].saturating_add(count);
-            self.features += u64::from(count);
+            if let Some(frequency) = self.frequencies.get_mut(word as usize) {
+                *frequency = frequency.saturating_add(count);
+                self.features += u64::from(count);
+            }
         });
         let place = self.segments.len() as u32;
         self.places.extend((0..segment.products() as u32).map(|product| (segment.id(product), (place, product))));
@@ -265,9 +269,10 @@ impl<'a> ProductIndex<'a> {
         let Some((segment, place)) = self.places.remove(&product) else { return false };
         self.alive[segment as usize][place as usize] = false;
         for word in self.segments[segment as usize].words(place) {
-            let frequency = &mut self.frequencies[word as usize];
-            *frequency = frequency.saturating_sub(1);
-            self.features = self.features.saturating_sub(1);
+            if let Some(frequency) = self.frequencies.get_mut(word as usize) {
+                *frequency = frequency.saturating_sub(1);
+                self.features = self.features.saturating_sub(1);
+            }
         }
         true
     }
@@ -322,7 +327,7 @@ impl<'a> ProductIndex<'a> {
     }
 
     /// A segment of products that are there, which are in ascending order of their ids.
-    fn gather(&self, places: &[(u32, u32)]) -> Segment<'static> {
+    fn gather(&self, places: &[(u32, u32)]) -> Segment {
         let rows: Vec<Row<'_>> = places
             .par_iter()
             .map(|&(segment, place)| self.segments[segment as usize].row(place, self.vocabulary.kind()))

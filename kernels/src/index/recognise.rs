@@ -68,7 +68,7 @@ pub struct Recognised {
     pub score: f64,
 }
 
-impl ProductIndex<'_> {
+impl ProductIndex {
     /// The products that are seen in a picture, the best first, equal ones by their ids: the best of [`Self::search`], verified.
     ///
     /// With the picture's colours, they decide between products that have most of their print in common.
@@ -165,7 +165,7 @@ const STRICTER: f64 = 0.94;
 
 struct Candidate<'a> {
     picture: &'a Described,
-    segment: &'a Segment<'a>,
+    segment: &'a Segment,
     place: u32,
     how: &'a Recognition,
 }

@@ -46,7 +46,7 @@ struct Tally {
     vote: u32,
 }
 
-impl ProductIndex<'_> {
+impl ProductIndex {
     /// The products whose features are most like those of a picture, best first, equal ones by their ids.
     ///
     /// Each feature of the picture votes once for each product that has a feature with a signature like its own under one of
@@ -86,7 +86,7 @@ impl ProductIndex<'_> {
                             continue;
                         }
                         let place = postings.owner(index).0 as usize;
-                        if !alive[place] {
+                        if alive.get(place) != Some(&true) {
                             continue;
                         }
                         let vote = likeness(bits, voting.bits) * rarity;

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use rayon::prelude::*;
+
 use crate::features::Keypoint;
 
 use super::{
@@ -22,12 +25,19 @@ pub(super) struct Row<'a> {
 /// A segment. All numbers are little-endian, and read byte by byte: nothing need be aligned.
 ///
 /// Products are in ascending order of their ids, features in that of their products, postings in that of words, then of features.
+/// What says where a row lies is held beside the bytes, some kilobytes a thousand products: bytes of a file that somebody changes under
+/// the map give other answers, but lead nowhere else.
 #[derive(Clone, Debug)]
-pub(super) struct Segment<'a> {
-    bytes: Cow<'a, [u8]>,
-    products: usize,
+pub(super) struct Segment {
+    bytes: Bytes,
     features: usize,
-    words: usize,
+    /// In ascending order.
+    ids: Vec<u64>,
+    /// The first feature of each product, and the number of features.
+    starts: Vec<u32>,
+    /// In ascending order; and the first posting of each, and the number of postings.
+    words: Vec<u32>,
+    posts: Vec<u32>,
     at: Offsets,
 }
 
@@ -105,7 +115,7 @@ impl Postings<'_> {
     }
 }
 
-impl<'a> Segment<'a> {
+impl Segment {
     /// Lays out products, in ascending order of their ids.
     pub(super) fn build(rows: &[Row<'_>]) -> Self {
         let features: usize = rows.iter().map(|row| row.words.len()).sum();
@@ -150,20 +160,30 @@ impl<'a> Segment<'a> {
         bytes.extend((features as u32).to_le_bytes());
         let at = Offsets::of(rows.len(), features, words.len()).unwrap_or_default();
         debug_assert_eq!(at.end, bytes.len());
-        Self { bytes: Cow::Owned(bytes), products: rows.len(), features, words: words.len(), at }
+        Self::of(bytes.into(), [rows.len(), features, words.len()], at)
+    }
+
+    /// Of bytes that are as long as `at` says, with so many products, features and words.
+    fn of(bytes: Bytes, [products, features, words]: [usize; 3], at: Offsets) -> Self {
+        let column = |at: usize, count: usize| -> Vec<u32> {
+            bytes[at..at + 4 * count].as_chunks().0.iter().map(|&value| u32::from_le_bytes(value)).collect()
+        };
+        let ids = bytes[at.ids..at.sizes].as_chunks().0.iter().map(|&id| u64::from_le_bytes(id)).collect();
+        let (starts, posts) = (column(at.starts, products + 1), column(at.posts, words + 1));
+        let words = column(at.words, words);
+        Self { bytes, features, ids, starts, words, posts, at }
     }
 
     /// A segment that was saved; none where the bytes are none, for a vocabulary of `words`.
-    pub(super) fn read(bytes: &'a [u8], words: usize) -> Option<Self> {
+    pub(super) fn read(bytes: Bytes, words: usize) -> Option<Self> {
         let &header: &[u8; HEADER] = bytes.first_chunk()?;
-        let counts: [usize; 4] = std::array::from_fn(|i| number(header.as_chunks().0, i) as usize);
+        let counts: [usize; 4] = std::array::from_fn(|i| u32::from_le_bytes(header.as_chunks().0[i]) as usize);
         let at = Offsets::of(counts[0], counts[1], counts[2])?;
         // Sums of counts that fit into memory, each at least a byte, do not overflow.
         if at.end != bytes.len() || counts[3] != 0 {
             return None;
         }
-        let segment =
-            Self { bytes: Cow::Borrowed(bytes), products: counts[0], features: counts[1], words: counts[2], at };
+        let segment = Self::of(bytes, [counts[0], counts[1], counts[2]], at);
         segment.is_sound(words).then_some(segment)
     }
 
@@ -174,47 +194,38 @@ impl<'a> Segment<'a> {
 
     /// Whether every index points to something, and all is in order.
     fn is_sound(&self, words: usize) -> bool {
-        let (starts, posts) =
-            (self.numbers(self.at.starts, self.products + 1), self.numbers(self.at.posts, self.words + 1));
-        let ids = (0..self.products).map(|product| self.id(product as u32));
-        let covers = |column: &[[u8; 4]]| {
-            let ends = (column.first().copied(), column.last().map(|&last| u32::from_le_bytes(last) as usize));
-            ends == (Some([0; 4]), Some(self.features))
-                && column.windows(2).all(|pair| u32::from_le_bytes(pair[0]) <= u32::from_le_bytes(pair[1]))
+        let covers = |column: &[u32]| {
+            let ends = (column.first().copied(), column.last().map(|&last| last as usize));
+            ends == (Some(0), Some(self.features)) && column.is_sorted()
         };
-        covers(starts)
-            && covers(posts)
-            && ids.is_sorted_by(|a, b| a < b)
-            && self.word_column().is_sorted_by(|a, b| u32::from_le_bytes(*a) < u32::from_le_bytes(*b))
-            && self.word_column().last().is_none_or(|&last| (u32::from_le_bytes(last) as usize) < words)
-            && starts.windows(2).all(|pair| u32::from_le_bytes(pair[1]) - u32::from_le_bytes(pair[0]) <= 0xffff)
+        covers(&self.starts)
+            && covers(&self.posts)
+            && self.ids.is_sorted_by(|a, b| a < b)
+            && self.words.is_sorted_by(|a, b| a < b)
+            && self.words.last().is_none_or(|&last| (last as usize) < words)
+            && self.starts.windows(2).all(|pair| pair[1] - pair[0] <= 0xffff)
             && self.is_posted()
     }
 
     /// Whether each feature is posted once, under its word and with its product.
     fn is_posted(&self) -> bool {
-        let starts = self.numbers(self.at.starts, self.products + 1);
         let spoken = self.numbers(self.at.spoken, self.features);
-        self.word_column().iter().all(|&word| {
+        self.words.par_iter().all(|&word| {
             let mut next = 0;
-            let postings = self.postings(u32::from_le_bytes(word));
+            let postings = self.postings(word);
             (0..postings.signatures.len()).all(|index| {
                 let (owner, posted) = postings.owner(index);
-                let own = (owner as usize) < self.products
-                    && (number(starts, owner as usize)..number(starts, owner as usize + 1)).contains(&posted);
+                let owner = owner as usize;
+                let own = owner < self.ids.len() && (self.starts[owner]..self.starts[owner + 1]).contains(&posted);
                 let ascending = posted >= next;
                 next = posted.saturating_add(1);
-                own && ascending && spoken[posted as usize] == word
+                own && ascending && spoken.get(posted as usize) == Some(&word.to_le_bytes())
             })
         })
     }
 
     fn numbers(&self, at: usize, count: usize) -> &[[u8; 4]] {
         self.bytes[at..at + 4 * count].as_chunks().0
-    }
-
-    fn word_column(&self) -> &[[u8; 4]] {
-        self.numbers(self.at.words, self.words)
     }
 
     /// As it is saved.
@@ -224,16 +235,16 @@ impl<'a> Segment<'a> {
 
     /// Products, with those that were removed since.
     pub(super) fn products(&self) -> usize {
-        self.products
+        self.ids.len()
     }
 
     pub(super) fn id(&self, product: u32) -> u64 {
-        u64::from_le_bytes(self.bytes[self.at.ids..].as_chunks().0[product as usize])
+        self.ids[product as usize]
     }
 
     /// Width and height of a product's picture.
     pub(super) fn size(&self, product: u32) -> (u16, u16) {
-        let [w0, w1, h0, h1] = self.numbers(self.at.sizes, self.products)[product as usize];
+        let [w0, w1, h0, h1] = self.numbers(self.at.sizes, self.ids.len())[product as usize];
         (u16::from_le_bytes([w0, w1]), u16::from_le_bytes([h0, h1]))
     }
 
@@ -243,8 +254,7 @@ impl<'a> Segment<'a> {
 
     /// The features of a product, by their places in the segment.
     pub(super) fn features(&self, product: u32) -> std::ops::Range<usize> {
-        let starts = self.numbers(self.at.starts, self.products + 1);
-        number(starts, product as usize) as usize..number(starts, product as usize + 1) as usize
+        self.starts[product as usize] as usize..self.starts[product as usize + 1] as usize
     }
 
     /// The descriptors of a product.
@@ -255,17 +265,14 @@ impl<'a> Segment<'a> {
     /// Where a feature is, and how large and turned.
     pub(super) fn keypoint(&self, feature: usize) -> Keypoint {
         let place: &[u8; 16] = &self.bytes[self.at.places..].as_chunks().0[feature];
-        let [x, y, size, angle] = std::array::from_fn(|i| f32::from_bits(number(place.as_chunks().0, i)));
+        let [x, y, size, angle] = std::array::from_fn(|i| f32::from_le_bytes(place.as_chunks().0[i]));
         Keypoint { x, y, size, angle, response: 0.0, octave: 0, level: 0 }
     }
 
     /// The postings of a word.
     pub(super) fn postings(&self, word: u32) -> Postings<'_> {
-        let range = match self.word_column().binary_search_by_key(&word, |&entry| u32::from_le_bytes(entry)) {
-            Ok(index) => {
-                let posts = self.numbers(self.at.posts, self.words + 1);
-                number(posts, index) as usize..number(posts, index + 1) as usize
-            }
+        let range = match self.words.binary_search(&word) {
+            Ok(index) => self.posts[index] as usize..self.posts[index + 1] as usize,
             Err(_) => 0..0,
         };
         Postings {
@@ -277,10 +284,7 @@ impl<'a> Segment<'a> {
 
     /// Calls `visit` with each word and the number of its postings.
     pub(super) fn each_word(&self, mut visit: impl FnMut(u32, u32)) {
-        let posts = self.numbers(self.at.posts, self.words + 1);
-        for (index, &word) in self.word_column().iter().enumerate() {
-            visit(u32::from_le_bytes(word), number(posts, index + 1) - number(posts, index));
-        }
+        self.words.iter().zip(self.posts.windows(2)).for_each(|(&word, posts)| visit(word, posts[1] - posts[0]));
     }
 
     /// The word of each feature of a product.
@@ -304,7 +308,7 @@ impl<'a> Segment<'a> {
     fn signature(&self, word: u32, feature: u32) -> u64 {
         let postings = self.postings(word);
         let index = postings.posted.binary_search_by_key(&feature, |&posted| u32::from_le_bytes(posted));
-        // Every feature is posted under its word.
+        // Every feature is posted under its word, unless the bytes have changed since they were read.
         index.map_or(0, |index| u64::from_le_bytes(postings.signatures[index]))
     }
 }
@@ -320,8 +324,4 @@ impl<'a> Row<'a> {
         });
         Self { id, words: words.collect(), described: Cow::Borrowed(described), colours }
     }
-}
-
-fn number(column: &[[u8; 4]], index: usize) -> u32 {
-    u32::from_le_bytes(column[index])
 }

@@ -86,7 +86,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Float), Just(Kind::Binary)]
 }
 
-fn built_from_nothing(kind: Kind, products: &BTreeMap<u64, u64>) -> ProductIndex<'static> {
+fn built_from_nothing(kind: Kind, products: &BTreeMap<u64, u64>) -> ProductIndex {
     let mut index = ProductIndex::new(vocabulary(kind).clone());
     for (&id, &which) in products {
         index.add(id, &look(kind, which, 30), Colours::UNKNOWN).unwrap();
@@ -95,7 +95,7 @@ fn built_from_nothing(kind: Kind, products: &BTreeMap<u64, u64>) -> ProductIndex
 }
 
 /// All that an index says of some pictures.
-fn answers(index: &ProductIndex<'_>, kind: Kind, looks: &[u64]) -> Vec<(Vec<Ranked>, Vec<Recognised>)> {
+fn answers(index: &ProductIndex, kind: Kind, looks: &[u64]) -> Vec<(Vec<Ranked>, Vec<Recognised>)> {
     let mut scratch = SearchScratch::default();
     let how = Recognition::default();
     looks
@@ -154,11 +154,11 @@ proptest! {
                 Step::Reopen => {
                     file.clear();
                     index.save(&mut file).unwrap();
-                    index = ProductIndex::open(Vec::leak(file.clone())).unwrap();
+                    index = ProductIndex::open(file.clone().into()).unwrap();
                 }
                 Step::Append => {
                     index.append(&mut file).unwrap();
-                    let read = ProductIndex::open(&file).unwrap();
+                    let read = ProductIndex::open(file.clone().into()).unwrap();
                     prop_assert_eq!(read.products().collect::<Vec<_>>(), index.products().collect::<Vec<_>>());
                 }
             }
@@ -168,7 +168,7 @@ proptest! {
         let looks = [1, 5, 17];
         let expected = answers(&built_from_nothing(kind, &products), kind, &looks);
         prop_assert_eq!(&answers(&index, kind, &looks), &expected);
-        prop_assert_eq!(&answers(&ProductIndex::open(&file).unwrap(), kind, &looks), &expected);
+        prop_assert_eq!(&answers(&ProductIndex::open(file.clone().into()).unwrap(), kind, &looks), &expected);
     }
 
     #[test]
@@ -177,14 +177,14 @@ proptest! {
         let mut broken = file.clone();
         let at = at.index(file.len());
         broken[at] ^= flip;
-        prop_assert!(ProductIndex::open(&broken).is_err(), "{at}");
+        prop_assert!(ProductIndex::open(broken.into()).is_err(), "{at}");
     }
 
     #[test]
     fn a_cut_file_is_an_error(at in any::<prop::sample::Index>()) {
         let file = saved();
         let at = at.index(file.len());
-        prop_assert_eq!(ProductIndex::open(&file[..at]).err(), Some(IndexError::Truncated { at: 0 }));
+        prop_assert_eq!(ProductIndex::open(Bytes::copy_from_slice(&file[..at])).err(), Some(IndexError::Truncated { at: 0 }));
     }
 
     #[test]
@@ -204,7 +204,7 @@ proptest! {
         file.truncate(segment);
         file::write(Chunk::Segment, &payload, &mut file).unwrap();
         file.extend(rest);
-        if let Ok(mut index) = ProductIndex::open(&file) {
+        if let Ok(mut index) = ProductIndex::open(file.clone().into()) {
             answers(&index, Kind::Float, &[1]);
             index.remove(2);
             index.add(3, &look(Kind::Float, 3, 30), Colours::UNKNOWN).unwrap();
@@ -298,7 +298,7 @@ fn any_number_of_a_segment_made_wild_is_an_error_or_an_index_that_answers() {
             let mut broken = file[..segment].to_vec();
             file::write(Chunk::Segment, &payload, &mut broken).unwrap();
             broken.extend(&file[next..]);
-            let Ok(mut index) = ProductIndex::open(&broken) else { continue };
+            let Ok(mut index) = ProductIndex::open(broken.into()) else { continue };
             index.search(&shown, &Voting::default(), &mut SearchScratch::default()).unwrap();
             let products: Vec<u64> = index.products().collect();
             products.iter().for_each(|&product| assert!(index.remove(product)));
@@ -339,7 +339,9 @@ fn what_was_appended_and_then_cut_off_leaves_what_was_before() {
     let after = file.len();
     index.append(&mut file).unwrap();
     assert_eq!(file.len(), after, "nothing new is nothing written");
-    let products = |bytes: &[u8]| ProductIndex::open(bytes).map(|index| index.products().collect::<Vec<_>>());
+    let products = |bytes: &[u8]| {
+        ProductIndex::open(Bytes::copy_from_slice(bytes)).map(|index| index.products().collect::<Vec<_>>())
+    };
     assert_eq!(products(&file), Ok(vec![0, 1, 2, 4, 7]));
     for cut in whole + 1..after {
         assert_eq!(products(&file[..cut]), Err(IndexError::Truncated { at: whole as u64 }));
@@ -391,8 +393,8 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(Described::from_float(&features, 9, 9), Err(IndexError::Components(128)));
     let features = BinaryFeatures { keypoints: point, descriptors: vec![] };
     assert_eq!(Described::from_binary(&features, 9, 9), Err(IndexError::Unpaired { points: 1, descriptors: 0 }));
-    assert_eq!(ProductIndex::open(b"").err(), Some(IndexError::Truncated { at: 0 }));
-    assert!(matches!(ProductIndex::open(&[7; 64]).err(), Some(IndexError::Broken { at: 0, .. })));
+    assert_eq!(ProductIndex::open(Bytes::new()).err(), Some(IndexError::Truncated { at: 0 }));
+    assert!(matches!(ProductIndex::open(Bytes::from_static(&[7; 64])).err(), Some(IndexError::Broken { at: 0, .. })));
 }
 
 #[test]
