@@ -67,7 +67,7 @@ fn refused(error: ClientError) -> KafkaError {
         ClientError::ClientConfig(_, told, ..) => told,
         other => other.to_string(),
     };
-    let without_tls = told.contains("OpenSSL not available") || told.contains("WITH_SSL");
+    let without_tls = told.contains("OpenSSL not available") || told.contains("openssl support");
     let hint = if without_tls { ": this larder was built without TLS; build it with --features tls" } else { "" };
     KafkaError::Property(told + hint)
 }
@@ -101,10 +101,12 @@ pub(super) struct Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                tracing::error!("kafka: {facility}: {message}");
-            }
-            RDKafkaLogLevel::Warning => tracing::warn!("kafka: {facility}: {message}"),
+            // what ends or hinders a run is told by whoever meets it, once; this repeats itself
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!("kafka: {facility}: {message}"),
             _ => tracing::debug!("kafka: {facility}: {message}"),
         }
     }

@@ -264,8 +264,8 @@ impl Source {
         }
         if self.complaint.as_ref() != Some(&error) {
             match partition {
-                Some(partition) => tracing::warn!("kafka: {}: {error}; trying on", partition.source),
-                None => tracing::warn!("kafka: {error}; trying on"),
+                Some(partition) => tracing::error!("kafka: {}: {error}; trying on", partition.source),
+                None => tracing::error!("kafka: {error}; trying on"),
             }
             self.complaint = Some(error);
         }
