@@ -1,6 +1,7 @@
 //! `larder`: one file a command.
 
 mod catalogue;
+mod compare;
 mod correct;
 mod demo;
 mod doctor;
@@ -14,8 +15,10 @@ mod query;
 mod record;
 mod rederive;
 mod replay;
+mod revise;
 mod scene;
 mod simulate;
+mod vision;
 
 use std::{io, process::ExitCode};
 
@@ -56,6 +59,8 @@ enum Command {
     Replay(replay::Replay),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
+    Revise(revise::Revise),
+    Compare(compare::Compare),
     Explain(explain::Explain),
     History(explain::History),
     #[command(subcommand)]
@@ -92,6 +97,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
+        Command::Revise(revise) => revise.run(&output),
+        Command::Compare(compare) => compare.run(&output),
         Command::Explain(explain) => explain.run(&output),
         Command::History(history) => history.run(&output),
         Command::Lake(lake) => lake.run(&output),

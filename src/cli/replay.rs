@@ -4,16 +4,13 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::Args;
 use larder::{
-    catalogue::Catalogue,
     engine::{Counts, Engine, Pace, Plan, Progress, Shuffle},
-    eyes::{Eyes, read_references, read_scenes},
     feeds::{Feed, Merge, recording::Recording},
 };
-use larder_pipelines::vision::{Scene, VisionConfig};
 use larder_records::{Names, Time};
 use serde::Serialize;
 
-use super::output::Output;
+use super::{output::Output, vision::VisionOptions};
 
 /// Replay recordings into a lake: vision, dataflow, tables
 ///
@@ -26,15 +23,8 @@ pub(super) struct Replay {
     /// The lake's folder; made where there is none
     #[arg(long)]
     lake: PathBuf,
-    /// The product database with its reference pictures
-    #[arg(long)]
-    catalogue: Option<PathBuf>,
-    /// The folder of scene references (see larder scene learn)
-    #[arg(long)]
-    scenes: Option<PathBuf>,
-    /// A TOML file with the parameters of vision
-    #[arg(long)]
-    vision: Option<PathBuf>,
+    #[command(flatten)]
+    vision: VisionOptions,
     /// Dataflow threads
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -74,12 +64,14 @@ pub(super) struct Replayed {
     pub(super) seconds: f64,
     /// What vision ran on.
     vision: String,
+    /// What it is called: see `larder revise`.
+    fingerprint: String,
 }
 
 impl Replay {
     pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         let replayed = self.replay(output)?;
-        output.result(&replayed, |Replayed { counts: c, seconds, vision: _ }| {
+        output.result(&replayed, |Replayed { counts: c, seconds, .. }| {
             format!(
                 "{} events in {seconds:.1} s ({:.0}/s): {} readings, {} frames with {} sightings, {} declared movements; \
                  {} duplicates, {} dead letters\n{} view changes in {} commits",
@@ -109,9 +101,7 @@ impl Replay {
         Self {
             recordings,
             lake,
-            catalogue: Some(catalogue),
-            scenes: Some(scenes),
-            vision: None,
+            vision: VisionOptions { catalogue: Some(catalogue), scenes: Some(scenes), vision: None },
             workers,
             batch,
             commit_every,
@@ -124,14 +114,8 @@ impl Replay {
     pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
         let started = std::time::Instant::now();
         let mut names = Names::default();
-        let config = match &self.vision {
-            Some(path) => larder::eyes::read_config(path)?,
-            None => VisionConfig::default(),
-        };
-        let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
-        let scene = self.scenes.as_deref().map_or(Ok(Scene::default()), read_scenes)?;
-        let references = read_references(catalogue.as_ref(), &scene, &config, &mut names)?;
-        let eyes = Eyes::new(&config, &scene, &references);
+        let (catalogue, eyes) = self.vision.open(&mut names)?;
+        let fingerprint = eyes.name().to_string();
         let lake = larder::lake::Lake::open(&self.lake)?;
 
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
@@ -152,13 +136,13 @@ impl Replay {
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
         let vision = larder::eyes::backend();
-        output.say(&format!("vision: {vision}"))?;
+        output.say(&format!("vision: {fingerprint}, on {vision}"))?;
         let bar = output.progress("replaying", bytes, "bytes");
         let counts =
             larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
                 bar.set_position(bytes);
             })?;
         bar.finish_and_clear();
-        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision })
+        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision, fingerprint })
     }
 }

@@ -1,6 +1,8 @@
 //! Feeds: where frames come from.
 
-use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time};
+use larder_records::{
+    Appliance, Correction, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time,
+};
 
 pub mod importers;
 mod merge;
@@ -21,6 +23,8 @@ pub enum Event {
     Product(Product),
     /// An appliance and its thresholds.
     Appliance(Appliance),
+    /// What people say of what the machine got wrong.
+    Correction(Correction),
     /// What was truly there: for evaluation alone.
     Truth(Truth),
 }
@@ -36,6 +40,7 @@ pub fn event_time((_, entry): &Entry) -> Option<Time> {
         Event::Truth(truth) => Some(truth.time),
         Event::Product(product) => Some(product.as_of),
         Event::Appliance(appliance) => Some(appliance.as_of),
+        Event::Correction(correction) => Some(correction.time),
     }
 }
 

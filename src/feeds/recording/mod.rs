@@ -2,7 +2,7 @@
 //!
 //! Each sensor is a channel: topic `/{appliance}/{sensor}`, metadata `appliance`, `sensor` and `modality`. Pictures are
 //! `foxglove.CompressedImage` or `foxglove.RawImage`, readings `larder.v1.Reading`. What is known beside the sensors
-//! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth` and `/catalogue`. Schemas are
+//! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth`, `/catalogue` and `/corrections`. Schemas are
 //! embedded, log time and publish time are event time, and messages stand in the order in which they arrived.
 
 mod container;
@@ -40,10 +40,11 @@ enum Schema {
     Product,
     Declared,
     Truth,
+    Correction,
 }
 
 impl Schema {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Reading,
         Self::CompressedImage,
         Self::RawImage,
@@ -51,6 +52,7 @@ impl Schema {
         Self::Product,
         Self::Declared,
         Self::Truth,
+        Self::Correction,
     ];
 
     /// The message's full protobuf name.
@@ -63,6 +65,7 @@ impl Schema {
             Self::Product => "larder.v1.Product",
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Truth => "larder.v1.Truth",
+            Self::Correction => "larder.v1.Correction",
         }
     }
 
