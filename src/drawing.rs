@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use image::{ExtendedColorType, ImageEncoder as _, ImageError, codecs::png::PngEncoder};
 use larder_kernels::{ImageRgb8, features::Keypoint};
+use larder_records::BoundingBox;
 
 /// Red, green, blue.
 pub type Colour = [u8; 3];
@@ -43,6 +44,17 @@ pub fn draw_keypoint(image: &mut ImageRgb8, keypoint: &Keypoint, shift: f32, col
         draw_line(image, corner(number), corner(number + 1), colour);
     }
     draw_line(image, (x, y), on_circle(keypoint.angle), colour);
+}
+
+/// Draws the outline of a box, as much of it as lies in the picture.
+pub fn draw_box(image: &mut ImageRgb8, bounds: BoundingBox, colour: Colour) {
+    let BoundingBox { left, top, right, bottom } = bounds;
+    let [left, top] = [left, top].map(f32::from);
+    let [right, bottom] = [right, bottom].map(|edge| f32::from(edge.saturating_sub(1)));
+    let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+    for (n, corner) in corners.into_iter().enumerate() {
+        draw_line(image, corner, corners[(n + 1) % 4], colour);
+    }
 }
 
 /// Draws a smooth line, as much of it as lies in the picture.
@@ -134,6 +146,14 @@ mod tests {
             let distance = (x as f32 - 40.0).hypot(y as f32 - 20.0);
             assert!((distance - 12.0).abs() < 1.0, "{x}, {y}");
         }
+    }
+
+    #[test]
+    fn the_outline_of_a_box_lies_on_its_outermost_pixels() {
+        let mut image = ImageRgb8::new(6, 5);
+        draw_box(&mut image, BoundingBox { left: 1, top: 1, right: 4, bottom: 9 }, WHITE);
+        let expected = [(1, 1), (2, 1), (3, 1), (1, 2), (3, 2), (1, 3), (3, 3), (1, 4), (3, 4)];
+        assert_eq!(lit(&image), expected);
     }
 
     #[test]

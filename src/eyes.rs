@@ -65,18 +65,30 @@ pub enum EyesError {
 pub struct Eyes {
     by_appliance: HashMap<ApplianceId, Vision>,
     others: Vision,
+    name: Digest,
 }
 
 impl Eyes {
     /// Vision by `config`, the scene references in `scene`, and the products' `references`.
     pub fn new(config: &VisionConfig, scene: &Scene, references: &References) -> Self {
         let vision = |(appliance, scene)| (appliance, Vision::new(config.clone(), Some(scene), references.clone()));
-        let by_appliance = scene.by_appliance().into_iter().map(vision).collect();
-        Self { by_appliance, others: Vision::new(config.clone(), None, references.clone()) }
+        let by_appliance: HashMap<_, _> = scene.by_appliance().into_iter().map(vision).collect();
+        let others = Vision::new(config.clone(), None, references.clone());
+        let mut parts: Vec<_> = by_appliance.iter().map(|(id, vision)| (id.0.0, vision.fingerprint())).collect();
+        parts.sort_unstable();
+        let parts = parts.iter().map(|(id, vision)| [id.to_le_bytes().as_slice(), &vision.0.to_le_bytes()].concat());
+        let parts: Vec<Vec<u8>> = [others.fingerprint().0.to_le_bytes().to_vec()].into_iter().chain(parts).collect();
+        let name = Digest::of_parts(parts.iter().map(Vec::as_slice));
+        Self { by_appliance, others, name }
     }
 
     fn of(&self, appliance: ApplianceId) -> &Vision {
         self.by_appliance.get(&appliance).unwrap_or(&self.others)
+    }
+
+    /// What all this together is called: the digest of every appliance's fingerprint.
+    pub fn name(&self) -> Digest {
+        self.name
     }
 
     /// What the results for the appliance's frames depend on beside the frame.

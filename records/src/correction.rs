@@ -30,6 +30,42 @@ impl Correction {
     pub fn order(&self) -> (Time, Name) {
         (self.time, self.id)
     }
+
+    /// Every time that it names, its own first.
+    pub fn times(&self) -> Vec<Time> {
+        let named = match &self.change {
+            Change::Picture { frame, .. } => vec![frame.time],
+            Change::Movement { movement, .. } => vec![movement.time],
+            Change::Count { at, .. } => vec![*at],
+            Change::Calibration { from, until, .. } => vec![*from, *until],
+            _ => Vec::new(),
+        };
+        [vec![self.time], named].concat()
+    }
+
+    /// Every name in it.
+    pub fn names(&self) -> Vec<Name> {
+        let named = match &self.change {
+            Change::Picture { frame, amendment } => {
+                let products = amendment.products().into_iter().map(|product| product.0);
+                [frame.appliance.0, frame.sensor.0].into_iter().chain(products).collect()
+            }
+            Change::Movement { movement, .. } => vec![movement.appliance.0, movement.product.0],
+            Change::Count { appliance, product, .. } => vec![appliance.0, product.0],
+            Change::Product { product, fields: ProductFields { name, category, brand, .. } } => {
+                [Some(product.0), *name, *category, *brand].into_iter().flatten().collect()
+            }
+            Change::Merge { product, into } => vec![product.0, into.0],
+            Change::Remove { product } => vec![product.0],
+            Change::Appliance { appliance, fields: ApplianceFields { household, region, time_zone, .. } } => {
+                let household = household.map(|household| household.0);
+                [Some(appliance.0), household, *region, *time_zone].into_iter().flatten().collect()
+            }
+            Change::Calibration { appliance, sensor, .. } => vec![appliance.0, sensor.0],
+            Change::Undo { correction } | Change::Restore { correction } => vec![*correction],
+        };
+        [vec![self.id, self.author, self.reason], named].concat()
+    }
 }
 
 /// What a correction changes.

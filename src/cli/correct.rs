@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -14,6 +14,7 @@ use clap::{
 use larder::{
     corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenMovement, WrittenPart},
     engine::{Engine, ViewChanges},
+    feeds::recording::RecordingWriter,
     lake::Lake,
 };
 use larder_pipelines::Refusal;
@@ -201,6 +202,11 @@ enum What {
     },
     /// List all corrections, the latest first
     List,
+    /// Write all corrections of the lake to a recording, which larder replay takes in with the others
+    Export {
+        /// The MCAP file, in place of any there
+        file: PathBuf,
+    },
 }
 
 /// Which movement, as in the table movements.
@@ -324,6 +330,7 @@ impl Correct {
         let now = self.time.unwrap_or_else(jiff::Timestamp::now);
         let written = match self.what {
             What::List => return list(&lake, names, output),
+            What::Export { ref file } => return export(&lake, names, file, output),
             What::File { ref file } => read(file)?,
             what => {
                 let change = what.change(&lake, &mut names, now)?;
@@ -409,8 +416,8 @@ fn in_words(refusal: Refusal, names: &Names) -> String {
 }
 
 /// The corrections in a file, one a line.
-fn read(file: &std::path::Path) -> anyhow::Result<Vec<Written>> {
-    let source: Box<dyn Read> = if file == std::path::Path::new("-") {
+fn read(file: &Path) -> anyhow::Result<Vec<Written>> {
+    let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
         Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
@@ -424,6 +431,18 @@ fn read(file: &std::path::Path) -> anyhow::Result<Vec<Written>> {
         }
     }
     Ok(written)
+}
+
+fn export(lake: &Lake, mut names: Names, file: &Path, output: &Output) -> anyhow::Result<()> {
+    let mut corrections: Vec<Correction> = lake.read(&mut names)?;
+    corrections.sort_by_key(Correction::order);
+    let mut recording = RecordingWriter::create(file)?;
+    for correction in &corrections {
+        let told = || format!("correction {}", names.text(correction.id));
+        recording.correction(correction, &names).with_context(told)?;
+    }
+    let summary = recording.finish()?;
+    output.result(&summary, |summary| format!("{}: {} corrections", file.display(), summary.messages))
 }
 
 fn list(lake: &Lake, mut names: Names, output: &Output) -> anyhow::Result<()> {
@@ -511,7 +530,7 @@ impl What {
             }
             Self::Undo { correction } => WrittenChange::Undo { correction },
             Self::Restore { correction } => WrittenChange::Restore { correction },
-            Self::File { .. } | Self::List => anyhow::bail!("that is no change"),
+            Self::File { .. } | Self::List | Self::Export { .. } => anyhow::bail!("that is no change"),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `larder`: one file a command.
 
 mod catalogue;
+mod compare;
 mod correct;
 mod demo;
 mod doctor;
@@ -10,16 +11,17 @@ mod features;
 mod import;
 mod kafka;
 mod lake;
-mod open;
 mod output;
 mod query;
 mod record;
 mod rederive;
 mod replay;
+mod revise;
 mod run;
 mod scene;
 mod simulate;
 mod stop;
+mod vision;
 
 use std::{io, process::ExitCode};
 
@@ -60,6 +62,8 @@ enum Command {
     Run(run::Run),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
+    Revise(revise::Revise),
+    Compare(compare::Compare),
     Explain(explain::Explain),
     History(explain::History),
     #[command(subcommand)]
@@ -97,6 +101,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Run(run) => run.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
+        Command::Revise(revise) => revise.run(&output),
+        Command::Compare(compare) => compare.run(&output),
         Command::Explain(explain) => explain.run(&output),
         Command::History(history) => history.run(&output),
         Command::Lake(lake) => lake.run(&output),

@@ -15,7 +15,7 @@ use larder::{
 use larder_records::Time;
 use serde::Serialize;
 
-use super::{kafka, open, output::Output};
+use super::{kafka, output::Output, vision::VisionOptions};
 
 /// Replay recordings into a lake: vision, dataflow, tables; or to Kafka
 ///
@@ -38,15 +38,8 @@ pub(super) struct Replay {
     /// A property of librdkafka
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = kafka::pair, requires = "to_kafka")]
     properties: Vec<(String, String)>,
-    /// The product database with its reference pictures
-    #[arg(long)]
-    catalogue: Option<PathBuf>,
-    /// The folder of scene references (see larder scene learn)
-    #[arg(long)]
-    scenes: Option<PathBuf>,
-    /// A TOML file with the parameters of vision
-    #[arg(long)]
-    vision: Option<PathBuf>,
+    #[command(flatten)]
+    vision: VisionOptions,
     /// Dataflow threads
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -86,6 +79,8 @@ pub(super) struct Replayed {
     pub(super) seconds: f64,
     /// What vision ran on.
     vision: String,
+    /// What it is called: see `larder revise`.
+    fingerprint: String,
 }
 
 impl Replay {
@@ -94,7 +89,7 @@ impl Replay {
             return self.play(brokers, output);
         }
         let replayed = self.replay(output)?;
-        output.result(&replayed, |Replayed { counts: c, seconds, vision: _ }| {
+        output.result(&replayed, |Replayed { counts: c, seconds, .. }| {
             format!(
                 "{} events in {seconds:.1} s ({:.0}/s): {} readings, {} frames with {} sightings, {} declared movements; \
                  {} duplicates, {} dead letters\n{} view changes in {} commits",
@@ -127,9 +122,7 @@ impl Replay {
             to_kafka: None,
             topic: None,
             properties: Vec::new(),
-            catalogue: Some(catalogue),
-            scenes: Some(scenes),
-            vision: None,
+            vision: VisionOptions { catalogue: Some(catalogue), scenes: Some(scenes), vision: None },
             workers,
             batch,
             commit_every,
@@ -157,13 +150,9 @@ impl Replay {
 
     pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
         let started = std::time::Instant::now();
-        let sight = open::Sight {
-            catalogue: self.catalogue.as_deref(),
-            scenes: self.scenes.as_deref(),
-            vision: self.vision.as_deref(),
-        };
         let lake = self.lake.as_deref().context("say into which --lake")?;
-        let mut engine = open::engine(lake, sight, self.workers)?;
+        let mut engine = self.vision.engine(lake, self.workers)?;
+        let fingerprint = engine.vision().map_or_else(String::new, |name| name.to_string());
 
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
         let mut bytes = 0;
@@ -179,13 +168,13 @@ impl Replay {
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
         let vision = larder::eyes::backend();
-        output.say(&format!("vision: {vision}"))?;
+        output.say(&format!("vision: {fingerprint}, on {vision}"))?;
         let bar = output.progress("replaying", bytes, "bytes");
         let counts =
             larder::engine::replay(&mut Merge::new(feeds), &mut engine, plan, |Progress { bytes, .. }| {
                 bar.set_position(bytes);
             })?;
         bar.finish_and_clear();
-        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision })
+        Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision, fingerprint })
     }
 }

@@ -21,7 +21,7 @@ use larder::{
 use larder_records::DeadLetter;
 use serde::Serialize;
 
-use super::{open, output::Output, stop};
+use super::{output::Output, stop, vision::VisionOptions};
 
 /// Take in Kafka topics for as long as it runs: vision, dataflow, tables
 ///
@@ -121,11 +121,9 @@ impl Run {
             let bound = bound.with_context(|| format!("serving metrics at {address}"))?;
             output.say(&format!("metrics at http://{bound}/metrics"))?;
         }
-        let (catalogue, scenes, vision) = (config.catalogue(), config.scenes(), config.vision());
-        let sight =
-            open::Sight { catalogue: catalogue.as_deref(), scenes: scenes.as_deref(), vision: vision.as_deref() };
+        let vision = VisionOptions { catalogue: config.catalogue(), scenes: config.scenes(), vision: config.vision() };
         let lake = config.lake();
-        let mut engine = open::engine(&lake, sight, config.workers())?;
+        let mut engine = vision.engine(&lake, config.workers())?;
         tracing::info!(lake = %lake.display(), seconds = started.elapsed().as_secs_f64(), "the lake is open");
         let mut source = Source::open(config.source(self.from), |partition| {
             engine.lake().covered(partition).map_err(anyhow::Error::from)

@@ -5,8 +5,10 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference.
 
+mod compare;
 mod live;
 mod replay;
+mod revise;
 mod views;
 mod workers;
 
@@ -19,16 +21,18 @@ use larder_records::{
 };
 use rayon::prelude::*;
 
+pub use compare::{CompareError, Compared, ObjectDifference, Side, Taken, compare};
 pub use live::{Rhythm, Watcher, run_live};
 pub use replay::{Plan, Progress, Shuffle, replay};
-pub use views::ViewChanges;
+pub use revise::{Look, NewVision, Plan as RevisionPlan, Revised, revise};
+pub use views::{RowInWords, ViewChanges, ViewDifference};
 pub use workers::DataflowError;
 
 use crate::{
     catalogue::Catalogue,
     eyes::Eyes,
     feeds::{Entry, Event, FeedError, Truth},
-    lake::{Lake, LakeError},
+    lake::{Held, KnownVision, Lake, LakeError, VisionDay},
 };
 use workers::Workers;
 
@@ -50,7 +54,7 @@ pub enum EngineError {
     /// The lake was filled by another vision.
     #[error(
         "the lake holds sightings of {sensor} made by vision {held}, but this run's is {now}: the models, parameters, \
-         scene or reference pictures differ; replay into a new lake"
+         scene or reference pictures differ; let it see the recordings first (larder revise), or replay into a new lake"
     )]
     OtherVision {
         /// Whose sightings.
@@ -92,11 +96,23 @@ pub struct Counts {
 struct Uncommitted {
     readings: Vec<Reading>,
     frames: Vec<FrameResult>,
+    visions: Vec<KnownVision>,
+    vision_days: Vec<(VisionDay, isize)>,
     declared: Vec<DeclaredMovement>,
     corrections: Vec<Correction>,
     dead_letters: Vec<DeadLetter>,
     products: Vec<(Product, isize)>,
     appliances: Vec<(Appliance, isize)>,
+}
+
+impl Uncommitted {
+    fn is_empty(&self) -> bool {
+        let Self { readings, frames, visions, vision_days, declared, corrections, dead_letters, products, appliances } =
+            self;
+        let events = readings.is_empty() && declared.is_empty() && corrections.is_empty() && dead_letters.is_empty();
+        let seen = frames.is_empty() && visions.is_empty() && vision_days.is_empty();
+        events && seen && products.is_empty() && appliances.is_empty()
+    }
 }
 
 /// The dataflow over one lake.
@@ -108,11 +124,13 @@ pub struct Engine {
     intake: Intake,
     /// The dead letters taken in before.
     dead_letters: HashSet<DeadLetter>,
+    /// The visions that the lake knows by name.
+    visions: HashSet<KnownVision>,
     workers: Workers,
     /// The lake's epoch of the workers' epoch 0.
     first_epoch: u64,
-    /// The workers' epochs before it are committed.
-    committed: u64,
+    /// The newest epoch that was committed.
+    committed: Option<u64>,
     images: Vec<(Position, Frame)>,
     uncommitted: Uncommitted,
     /// Changes not committed yet, beside those that the workers still hold.
@@ -126,7 +144,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
     pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
-        Self::start(lake, names, Some(eyes), workers)
+        Self::start(lake, names, Some(eyes), workers, None)
     }
 
     /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
@@ -134,10 +152,17 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read.
     pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
-        Self::start(lake, names, None, workers)
+        Self::start(lake, names, None, workers, None)
     }
 
-    fn start(lake: Lake, mut names: Names, eyes: Option<Eyes>, workers: usize) -> Result<Self, EngineError> {
+    /// Opens `lake`; where `held` says so, other results hold than the lake's own.
+    fn start(
+        lake: Lake,
+        mut names: Names,
+        eyes: Option<Eyes>,
+        workers: usize,
+        held: Option<&Held>,
+    ) -> Result<Self, EngineError> {
         let mut workers = Workers::start(workers)?;
         let mut intake = Intake::default();
         // first what is small and changes much, so that the rest comes as it should have been
@@ -148,7 +173,11 @@ impl Engine {
         for reading in lake.read::<Reading>(&mut names)? {
             intake.reading(&reading);
         }
-        for frame in lake.read_frames(&mut names)? {
+        let frames = match held {
+            Some(held) => lake.read_frames_of(held, &mut names)?,
+            None => lake.read_frames(&mut names)?,
+        };
+        for frame in frames {
             let now = eyes.as_ref().map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
             if now != frame.fingerprint {
                 let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
@@ -167,6 +196,7 @@ impl Engine {
             intake.appliance(&appliance);
         }
         let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
+        let visions = lake.read::<KnownVision>(&mut names)?.into_iter().collect();
 
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
         workers.send(intake.take_batch())?;
@@ -178,9 +208,10 @@ impl Engine {
             eyes,
             intake,
             dead_letters,
+            visions,
             workers,
             first_epoch,
-            committed: 0,
+            committed: None,
             images: Vec::new(),
             uncommitted: Uncommitted::default(),
             changes,
@@ -191,6 +222,11 @@ impl Engine {
     /// The names that feeds intern into.
     pub fn names(&mut self) -> &mut Names {
         &mut self.names
+    }
+
+    /// The vision that new pictures are seen by, where there is one.
+    pub fn vision(&self) -> Option<Digest> {
+        self.eyes.as_ref().map(Eyes::name)
     }
 
     /// Takes in the product records of `catalogue`, which outrank those in feeds and in the lake.
@@ -229,10 +265,27 @@ impl Engine {
                 let replaced = self.intake.appliance(&appliance);
                 replace(replaced, appliance, &mut self.uncommitted.appliances)
             }
+            Ok(Event::Correction(correction)) => self.take_correction(position, correction),
             Ok(Event::Truth(Truth { .. })) => true,
             Err(letter) => self.take_dead_letter(letter),
         };
         self.counts.duplicates += u64::from(!new);
+    }
+
+    /// Takes in a correction from a feed, which may know of things that are still to come.
+    fn take_correction(&mut self, position: Position, correction: Correction) -> bool {
+        match self.intake.correction(&correction) {
+            Ok(new) => {
+                if new {
+                    self.counts.corrections += 1;
+                    self.uncommitted.corrections.push(correction);
+                }
+                new
+            }
+            Err(bad) => {
+                self.take_dead_letter(DeadLetter { position, reason: DeadReason::BadValue, detail: bad.to_string() })
+            }
+        }
     }
 
     fn take_product(&mut self, product: Product) -> bool {
@@ -284,19 +337,15 @@ impl Engine {
     /// [`EngineError::Dataflow`] where a worker ended early.
     pub fn close_epoch(&mut self) -> Result<(), EngineError> {
         let images = std::mem::take(&mut self.images);
-        let look = |scratch: &mut Scratch, frame: &Frame| match &self.eyes {
-            Some(eyes) => eyes.see(frame, scratch).map_err(|error| (error.reason(), error.to_string())),
-            None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
-        };
-        let seen: Vec<_> =
-            images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect();
+        let vision = self.eyes.as_ref().map(Eyes::name);
+        let seen = see_all(self.eyes.as_ref(), &images);
         for ((position, _), seen) in images.into_iter().zip(seen) {
             match seen {
                 Ok(result) => {
                     self.counts.frames += 1;
                     self.counts.sightings += result.sightings.len() as u64;
                     self.intake.seen(result.without_embeddings());
-                    self.uncommitted.frames.push(result);
+                    self.remember(result, vision);
                 }
                 Err((reason, detail)) => {
                     self.take_dead_letter(DeadLetter { position, reason, detail });
@@ -308,6 +357,18 @@ impl Engine {
             self.workers.send(batch)?;
         }
         Ok(())
+    }
+
+    /// Keeps what the vision of that name saw, to be written with the next commit.
+    fn remember(&mut self, result: FrameResult, vision: Option<Digest>) {
+        if let Some(vision) = vision {
+            let (appliance, fingerprint) = (result.key.appliance, result.fingerprint);
+            let known = KnownVision { vision, appliance, fingerprint };
+            if self.visions.insert(known) {
+                self.uncommitted.visions.push(known);
+            }
+        }
+        self.uncommitted.frames.push(result);
     }
 
     /// Takes in a correction that a person makes, who knows what is there: one that could not hold, or speaks of what is not
@@ -348,6 +409,11 @@ impl Engine {
         &self.uncommitted.dead_letters
     }
 
+    /// The lake's epoch of what was sent last.
+    fn epoch(&self) -> u64 {
+        self.first_epoch + self.workers.next_epoch() - 1
+    }
+
     /// Waits for the workers and writes everything since the last commit: first what came in, then the views.
     ///
     /// # Errors
@@ -363,19 +429,31 @@ impl Engine {
     /// As [`Engine::commit`].
     pub fn commit_covering(&mut self, covered: &[Position]) -> Result<(), EngineError> {
         self.close_epoch()?;
-        let anything = !covered.is_empty() || self.uncommitted != Uncommitted::default();
-        if anything && self.workers.next_epoch() == self.committed {
-            // what changes no view, such as a dead letter, has an epoch of its own too: no table takes one twice
-            self.workers.send(Batch::default())?;
-        }
-        self.committed = self.workers.next_epoch();
         let mut changes = std::mem::take(&mut self.changes);
         changes.merge(self.workers.finish_epochs()?);
-        let epoch = self.first_epoch + self.workers.next_epoch() - 1;
-        let Uncommitted { readings, frames, declared, corrections, dead_letters, products, appliances } =
-            std::mem::take(&mut self.uncommitted);
+        let anything = !covered.is_empty() || !self.uncommitted.is_empty();
+        if anything && self.committed == Some(self.epoch()) {
+            // what changes no view, such as a dead letter, has an epoch of its own too: no table takes one twice
+            self.workers.send(Batch::default())?;
+            changes.merge(self.workers.finish_epochs()?);
+        }
+        let epoch = self.epoch();
+        self.committed = Some(epoch);
+        let Uncommitted {
+            readings,
+            frames,
+            visions,
+            vision_days,
+            declared,
+            corrections,
+            dead_letters,
+            products,
+            appliances,
+        } = std::mem::take(&mut self.uncommitted);
         let (lake, names) = (&mut self.lake, &self.names);
+        lake.append(names, epoch, &visions)?;
         lake.append_frames(names, epoch, &frames)?;
+        lake.apply(names, epoch, vision_days)?;
         lake.append(names, epoch, &declared)?;
         lake.append(names, epoch, &corrections)?;
         lake.append(names, epoch, &dead_letters)?;
@@ -387,6 +465,15 @@ impl Engine {
         self.counts.commits += 1;
         Ok(())
     }
+}
+
+/// What `eyes` see in the images, in order, on every core.
+fn see_all(eyes: Option<&Eyes>, images: &[(Position, Frame)]) -> Vec<Result<FrameResult, (DeadReason, String)>> {
+    let look = |scratch: &mut Scratch, frame: &Frame| match eyes {
+        Some(eyes) => eyes.see(frame, scratch).map_err(|error| (error.reason(), error.to_string())),
+        None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
+    };
+    images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect()
 }
 
 /// Passes on what a record that replaces others did; whether it did anything.

@@ -3,7 +3,44 @@
 use larder_pipelines::Views;
 use larder_records::{Names, views::*};
 
-use crate::lake::{Lake, LakeError};
+use crate::lake::{Lake, LakeError, Row, in_words};
+
+/// The rows of a view that only one of two sides has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ViewDifference {
+    /// Which view.
+    pub view: &'static str,
+    /// How many rows only the old has.
+    pub only_old: u64,
+    /// How many rows only the new has.
+    pub only_new: u64,
+    /// Some of the old, the first by their columns.
+    pub old: Vec<RowInWords>,
+    /// Some of the new.
+    pub new: Vec<RowInWords>,
+}
+
+/// The columns of a row, in order, as text; columns that hold nothing are left out.
+pub type RowInWords = Vec<(String, String)>;
+
+/// Tells up to `most` rows of either side.
+fn difference<R: Row>(
+    view: &'static str,
+    changes: Vec<Update<R>>,
+    names: &Names,
+    most: usize,
+) -> Result<ViewDifference, LakeError> {
+    let told = |sign: isize| -> Result<(u64, Vec<RowInWords>), LakeError> {
+        let mut rows: Vec<(&R, isize)> =
+            changes.iter().map(|(row, _, n)| (row, *n * sign)).filter(|(_, n)| *n > 0).collect();
+        rows.sort();
+        let count = rows.iter().map(|(_, n)| n.unsigned_abs() as u64).sum();
+        let first: Vec<R> = rows.into_iter().take(most).map(|(row, _)| row.clone()).collect();
+        Ok((count, in_words(&first, names)?))
+    };
+    let ((only_old, old), (only_new, new)) = (told(-1)?, told(1)?);
+    Ok(ViewDifference { view, only_old, only_new, old, new })
+}
 
 /// A row with its difference at an epoch.
 pub(super) type Update<R> = (R, u64, isize);
@@ -80,10 +117,41 @@ macro_rules! changes {
             /// # Errors
             /// [`LakeError`] where a table cannot be read.
             pub(super) fn subtract_held(&mut self, lake: &Lake, names: &mut Names) -> Result<(), LakeError> {
+                self.add_held(lake, names, -1)
+            }
+
+            /// Adds what the tables of `lake` hold so many times.
+            ///
+            /// # Errors
+            /// [`LakeError`] where a table cannot be read.
+            pub(super) fn add_held(
+                &mut self,
+                lake: &Lake,
+                names: &mut Names,
+                times: isize,
+            ) -> Result<(), LakeError> {
                 $(for row in lake.read::<$row>(names)? {
-                    self.$view.push((row, 0, -1));
+                    self.$view.push((row, 0, times));
                 })*
                 Ok(())
+            }
+
+            /// Takes away the changes of `other`, and drops what cancels out.
+            pub(super) fn subtract(&mut self, other: Self) {
+                $(self.$view.extend(other.$view.into_iter().map(|(row, epoch, n)| (row, epoch, -n)));)*
+                self.consolidate();
+            }
+
+            /// What the changes are, view by view; at most `most` rows of either sign are told.
+            ///
+            /// # Errors
+            /// [`LakeError`] where a row cannot be told.
+            pub(super) fn differences(
+                self,
+                names: &Names,
+                most: usize,
+            ) -> Result<Vec<ViewDifference>, LakeError> {
+                Ok(vec![$(difference(stringify!($view), self.$view, names, most)?),*])
             }
 
             /// Writes the changes to the tables of `lake`, as of `epoch`: one commit a table.

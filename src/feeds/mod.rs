@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use larder_records::{Appliance, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time};
+use larder_records::{
+    Appliance, Correction, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time,
+};
 
 pub mod importers;
 pub mod kafka;
@@ -26,6 +28,8 @@ pub enum Event {
     Product(Product),
     /// An appliance and its thresholds.
     Appliance(Appliance),
+    /// What people say of what the machine got wrong.
+    Correction(Correction),
     /// What was truly there: for evaluation alone.
     Truth(Truth),
 }
@@ -41,6 +45,7 @@ pub fn event_time((_, entry): &Entry) -> Option<Time> {
         Event::Truth(truth) => Some(truth.time),
         Event::Product(product) => Some(product.as_of),
         Event::Appliance(appliance) => Some(appliance.as_of),
+        Event::Correction(correction) => Some(correction.time),
     }
 }
 

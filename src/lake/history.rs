@@ -9,7 +9,6 @@ use std::{
 use arrow::{
     array::{AsArray, RecordBatch},
     datatypes::{Int64Type, TimestampMicrosecondType},
-    util::display::{ArrayFormatter, FormatOptions},
 };
 use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use larder_records::{Names, Time};
@@ -17,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     error::{CellError, LakeError, io},
-    row::Row,
+    row::{Row, tell},
     table::{APPLICATION, Engine, Table, url},
 };
 use crate::corrections::stamp;
@@ -72,24 +71,8 @@ impl Table {
         let mut told = Vec::new();
         for Feed { rows, changes } in self.feed(engine)? {
             let place = self.place();
-            let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
-            let columns = rows
-                .columns()
-                .iter()
-                .map(|column| ArrayFormatter::try_new(column, &options))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| place.arrow(error))?;
-            let cells = |row: usize| {
-                self.spec
-                    .columns
-                    .iter()
-                    .map(|spec| spec.name)
-                    .zip(&columns)
-                    .map(move |(name, column)| (name, column.value(row).to_string()))
-            };
-            for (n, (version, epoch, committed, inserted)) in changes.into_iter().enumerate() {
-                let row: Vec<(String, String)> =
-                    cells(n).filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_owned(), text)).collect();
+            let rows = tell(&rows).map_err(|error| place.arrow(error))?;
+            for (row, (version, epoch, committed, inserted)) in rows.into_iter().zip(changes) {
                 if key.iter().all(|wanted| row.contains(wanted)) {
                     let committed = stamp(committed);
                     told.push(ToldChange { version, epoch, committed, inserted, row });

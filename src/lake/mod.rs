@@ -25,17 +25,21 @@ use std::{
 
 use delta_kernel::object_store::local::LocalFileSystem;
 use delta_kernel_default_engine::{DefaultEngineBuilder, executor::tokio::TokioMultiThreadExecutor};
-use larder_records::{Digest, FrameResult, Names, Position, Reading};
+use larder_records::{ApplianceId, Digest, FrameKey, FrameResult, Names, Position, Reading, views::Day};
 
 pub use self::{
     error::{CellError, LakeError},
     history::{RowChange, ToldChange},
-    row::Row,
+    row::{Row, in_words},
+    rows::visions::{Held, KnownVision, VisionDay, day_of},
     spec::{ColumnSpec, Kind, TableSpec},
 };
 use self::{
     error::{Place, io},
-    rows::frames::{self, FrameRow, ResultKey, SightingRow},
+    rows::{
+        Month,
+        frames::{self, FrameRow, ResultKey, SightingRow},
+    },
     table::{Engine, Table},
 };
 
@@ -185,12 +189,69 @@ impl Lake {
         self.append(names, epoch, &frames)
     }
 
-    /// The vision results of the lake, in no particular order.
+    /// The vision results that hold, in no particular order: of an appliance's day those of one vision ([`VisionDay`]).
     ///
     /// # Errors
     /// [`LakeError`] where a table cannot be read.
     pub fn read_frames(&self, names: &mut Names) -> Result<Vec<FrameResult>, LakeError> {
-        Ok(frames::join(self.read(names)?, self.read(names)?))
+        self.read_frames_of(&self.held(names)?, names)
+    }
+
+    /// The vision results that `held` lets hold.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn read_frames_of(&self, held: &Held, names: &mut Names) -> Result<Vec<FrameResult>, LakeError> {
+        let mut frames = self.read::<FrameRow>(names)?;
+        frames.retain(|frame| held.holds(frame.key().0, frame.key().1));
+        let mut sightings = self.read::<SightingRow>(names)?;
+        sightings.retain(|sighting| held.holds(sighting.key().0, sighting.key().1));
+        Ok(frames::join(frames, sightings))
+    }
+
+    /// Which vision holds, by appliance and day.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read.
+    pub fn held(&self, names: &mut Names) -> Result<Held, LakeError> {
+        Ok(Held::of(self.read::<VisionDay>(names)?))
+    }
+
+    /// Which frames were seen by which vision, whether or not it holds.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read.
+    pub fn read_seen(&self, names: &mut Names) -> Result<Vec<(FrameKey, Digest)>, LakeError> {
+        Ok(self.read::<FrameRow>(names)?.iter().map(FrameRow::key).collect())
+    }
+
+    /// What every vision saw in an appliance's frames of one day. Reads the files that may hold it.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn results_of(
+        &self,
+        appliance: ApplianceId,
+        day: Day,
+        names: &mut Names,
+    ) -> Result<Vec<FrameResult>, LakeError> {
+        let is = |(key, _): ResultKey| key.appliance == appliance && day_of(key.time) == day;
+        let mut frames = self.read_day::<FrameRow>(appliance, day, names)?;
+        frames.retain(|row| is(row.key()));
+        let mut sightings = self.read_day::<SightingRow>(appliance, day, names)?;
+        sightings.retain(|row| is(row.key()));
+        Ok(frames::join(frames, sightings))
+    }
+
+    /// The rows of the files that may hold some of an appliance's day.
+    fn read_day<R: Row>(&self, appliance: ApplianceId, day: Day, names: &mut Names) -> Result<Vec<R>, LakeError> {
+        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
+        let (text, month) = (names.text(appliance.0).to_owned(), Month::of_day(day).text());
+        let batches = table.read_files(&self.engine, |file| {
+            file.partition.last().is_none_or(|of| *of == month) && file.may_hold("appliance", &[&text])
+        })?;
+        let rows: Result<Vec<Vec<R>>, LakeError> = batches.iter().map(|batch| R::read(batch, names)).collect();
+        Ok(rows?.into_iter().flatten().collect())
     }
 
     /// The keys of sightings whose frame is not there. There are some only where `sightings` is ahead of `frames`.

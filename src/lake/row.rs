@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use arrow::{array::ArrayRef, record_batch::RecordBatch};
+use arrow::{
+    array::ArrayRef,
+    error::ArrowError,
+    record_batch::RecordBatch,
+    util::display::{ArrayFormatter, FormatOptions},
+};
 use larder_records::Names;
 
 use super::{
@@ -83,6 +88,29 @@ macro_rules! table {
 }
 
 pub(super) use table;
+
+/// `rows` in words: of each its columns in order, as text; columns that hold nothing are left out.
+///
+/// # Errors
+/// [`LakeError`] as [`Row::write`].
+pub fn in_words<R: Row>(rows: &[R], names: &Names) -> Result<Vec<Vec<(String, String)>>, LakeError> {
+    let place = Place { path: Path::new(R::TABLE.name), table: R::TABLE.name };
+    tell(&R::write(rows, names)?).map_err(|error| place.arrow(error))
+}
+
+/// The rows of `batch` in words.
+pub(super) fn tell(batch: &RecordBatch) -> Result<Vec<Vec<(String, String)>>, ArrowError> {
+    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
+    let formatters = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+    let columns: Vec<_> = formatters.collect::<Result<_, _>>()?;
+    let schema = batch.schema();
+    let row = |row: usize| {
+        let cells = schema.fields().iter().zip(&columns);
+        let cells = cells.map(|(field, column)| (field.name().clone(), column.value(row).to_string()));
+        cells.filter(|(_, text)| !text.is_empty()).collect()
+    };
+    Ok((0..batch.num_rows()).map(row).collect())
+}
 
 /// The columns of `spec` as one batch.
 pub(super) fn batch(spec: TableSpec, columns: Result<Vec<ArrayRef>, ColumnError>) -> Result<RecordBatch, LakeError> {

@@ -137,10 +137,20 @@ impl Table {
 
     /// Its rows, a batch a file, all columns in order.
     pub(super) fn read(&self, engine: &Engine) -> Result<Vec<RecordBatch>, LakeError> {
+        self.read_files(engine, |_| true)
+    }
+
+    /// The rows of the files that may hold what is wanted.
+    pub(super) fn read_files(
+        &self,
+        engine: &Engine,
+        may_hold: impl Fn(&LiveFile) -> bool + Sync,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
         let (place, schema) = (self.place(), files::file_schema(&self.spec));
         self.live(engine)?
             .files
             .par_iter()
+            .filter(|file| may_hold(file))
             .map(|file| {
                 let batch = files::read(place, &file.path, &schema)?;
                 files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))

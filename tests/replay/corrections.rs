@@ -12,8 +12,18 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{digests, kitchen, run};
 
-const INPUTS: [&str; 8] =
-    ["readings", "frames", "sightings", "declared", "products", "appliances", "corrections", "dead_letters"];
+const INPUTS: [&str; 10] = [
+    "readings",
+    "frames",
+    "sightings",
+    "visions",
+    "vision_days",
+    "declared",
+    "products",
+    "appliances",
+    "corrections",
+    "dead_letters",
+];
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -29,7 +39,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The digests of the views that follow from nothing but what came into the lake.
-fn anew(lake: &Path, into: &Path) -> Vec<(String, u64, Digest)> {
+pub(super) fn anew(lake: &Path, into: &Path) -> Vec<(String, u64, Digest)> {
     for table in INPUTS.iter().filter(|table| lake.join(table).exists()) {
         copy(&lake.join(table), &into.join(table));
     }
@@ -38,7 +48,7 @@ fn anew(lake: &Path, into: &Path) -> Vec<(String, u64, Digest)> {
 }
 
 /// What a kitchen holds that can be corrected.
-struct Kitchen {
+pub(super) struct Kitchen {
     frames: Vec<FrameResult>,
     movements: Vec<Movement>,
     products: Vec<ProductId>,
@@ -47,7 +57,7 @@ struct Kitchen {
 }
 
 impl Kitchen {
-    fn of(lake: &Lake, names: &mut Names) -> Self {
+    pub(super) fn of(lake: &Lake, names: &mut Names) -> Self {
         let movements = lake.read::<Movement>(names).unwrap();
         let looks: BTreeSet<FrameKey> = movements.iter().filter_map(|m| m.after).collect();
         let mut frames = lake.read_frames(names).unwrap();
@@ -61,7 +71,13 @@ impl Kitchen {
         }
     }
 
-    fn wrong(&self, kind: usize, random: &mut ChaCha8Rng) -> Change {
+    /// Whether there is something of every kind.
+    pub(super) fn is_whole(&self) -> bool {
+        let records = !self.products.is_empty() && !self.appliances.is_empty();
+        records && !self.frames.is_empty() && !self.movements.is_empty() && !self.sensors.is_empty()
+    }
+
+    pub(super) fn wrong(&self, kind: usize, random: &mut ChaCha8Rng) -> Change {
         let frame = self.frames.choose(random).unwrap();
         let bounds = frame.sightings.choose(random).unwrap().bounds;
         let movement = self.movements.choose(random).unwrap();

@@ -4,10 +4,12 @@
 
 mod broken;
 mod corrections;
+mod history;
 mod law;
 mod oracles;
 #[path = "../python/mod.rs"]
 mod python;
+mod revise;
 mod simulated;
 
 use std::path::{Path, PathBuf};
@@ -29,14 +31,19 @@ use larder_records::{Digest, Names, Payload};
 /// Replays `recordings` into the lake in `lake`.
 fn run(recordings: &[PathBuf], lake: &Path, kitchen: Option<&Path>, workers: usize, plan: Plan) -> Counts {
     let mut names = Names::default();
-    let config = VisionConfig::default();
-    let scene = kitchen.map_or_else(Scene::default, |kitchen| read_scenes(&kitchen.join("scenes")).unwrap());
-    let catalogue = kitchen.map(|kitchen| Catalogue::open(&kitchen.join("catalogue")).unwrap());
-    let references = read_references(catalogue.as_ref(), &scene, &config, &mut names).unwrap();
-    let eyes = Eyes::new(&config, &scene, &references);
+    let eyes = eyes(kitchen, &mut names);
     let mut engine = Engine::open(Lake::open(lake).unwrap(), names, eyes, workers).unwrap();
     let feeds = recordings.iter().map(|path| Box::new(Recording::open(path).unwrap()) as Box<dyn Feed>);
     replay(&mut Merge::new(feeds.collect()), &mut engine, plan, |_| ()).unwrap()
+}
+
+/// Vision with what a kitchen has of scenes and products.
+fn eyes(kitchen: Option<&Path>, names: &mut Names) -> Eyes {
+    let config = VisionConfig::default();
+    let scene = kitchen.map_or_else(Scene::default, |kitchen| read_scenes(&kitchen.join("scenes")).unwrap());
+    let catalogue = kitchen.map(|kitchen| Catalogue::open(&kitchen.join("catalogue")).unwrap());
+    let references = read_references(catalogue.as_ref(), &scene, &config, names).unwrap();
+    Eyes::new(&config, &scene, &references)
 }
 
 /// The digest of each view of the lake in `lake`.

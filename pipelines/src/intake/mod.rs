@@ -100,6 +100,11 @@ impl Intake {
         self.batch.frames.push((result, 1));
     }
 
+    /// Takes back what vision saw in a frame, exactly as it was taken in: another vision's result is to hold.
+    pub fn unseen(&mut self, result: FrameResult) {
+        self.batch.frames.push((result, -1));
+    }
+
     /// Takes in a declared movement; whether it is new.
     pub fn declared(&mut self, movement: &DeclaredMovement) -> bool {
         let new = self.declared.insert(movement.clone());

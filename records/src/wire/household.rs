@@ -162,7 +162,7 @@ pub fn encode_truth(truth: &Truth, names: &Names) -> v1::Truth {
     v1::Truth { timestamp: Some(encode_time(truth.time)), items: truth.items.iter().map(item).collect() }
 }
 
-fn present<'a>(what: &str, text: &'a str) -> Result<&'a str, Refused> {
+pub(super) fn present<'a>(what: &str, text: &'a str) -> Result<&'a str, Refused> {
     if text.is_empty() { Err(Refused::malformed(format!("no {what}"))) } else { Ok(text) }
 }
 
@@ -174,7 +174,7 @@ fn share(ppm: u32) -> Result<u32, Refused> {
     }
 }
 
-fn bounds(numbers: &[u32]) -> Result<Option<BoundingBox>, Refused> {
+pub(super) fn bounds(numbers: &[u32]) -> Result<Option<BoundingBox>, Refused> {
     let wrong = || Refused::malformed(format!("a box of {} numbers, or out of order or range", numbers.len()));
     let edge = |number: u32| u16::try_from(number).map_err(|_| wrong());
     match *numbers {

@@ -4,6 +4,7 @@
 //! the years of [`Time`](crate::Time), and of bounded size. What does not pass is [`Refused`], with the reason that is
 //! counted and the fault in words.
 
+mod correction;
 mod frame;
 mod household;
 mod image;
@@ -26,6 +27,7 @@ mod generated {
     }
 }
 
+pub use correction::{decode_correction, encode_correction};
 pub use frame::{decode_frame, encode_frame};
 pub use generated::{foxglove, larder::v1};
 pub use household::{

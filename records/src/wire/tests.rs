@@ -3,7 +3,11 @@ use prost::Message as _;
 use prost_types::{FileDescriptorSet, Timestamp};
 
 use super::*;
-use crate::{ApplianceId, Frame, Image, ImageEncoding, Modality, Names, Payload, PixelFormat, SensorId, Time};
+use crate::{
+    Amendment, ApplianceFields, ApplianceId, BoundingBox, Change, Correction, Digest, Frame, FrameKey, HouseholdId,
+    Image, ImageEncoding, Modality, MovementKey, Name, Names, PPM, Payload, PixelFormat, ProductFields, ProductId,
+    SensorId, Time, views::MovementKind,
+};
 
 const SCALARS: [Modality; 4] = [Modality::Weight, Modality::Door, Modality::Temperature, Modality::Power];
 
@@ -24,7 +28,147 @@ fn time() -> impl Strategy<Value = Time> {
     (0..Time::MAX.0).prop_map(Time)
 }
 
+/// Texts that names are made of.
+const TEXTS: [&str; 4] = ["milk", "kitchen-7/fridge", "käse 🧀", "a b"];
+
+fn name() -> impl Strategy<Value = Name> {
+    prop::sample::select(TEXTS.to_vec()).prop_map(Name::of)
+}
+
+fn place() -> impl Strategy<Value = BoundingBox> {
+    (any::<[u16; 2]>(), 1..=u16::MAX, 1..=u16::MAX).prop_map(|([left, top], right, bottom)| BoundingBox {
+        left: left.min(right - 1),
+        top: top.min(bottom - 1),
+        right,
+        bottom,
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let product = || name().prop_map(ProductId);
+    let appliance = || name().prop_map(ApplianceId);
+    let some = || prop::option::of(prop_oneof![4 => name(), 1 => Just(Name::default())]);
+    let frame = (appliance(), name(), time(), any::<u128>()).prop_map(|(appliance, sensor, time, hash)| FrameKey {
+        appliance,
+        sensor: SensorId(sensor),
+        time,
+        hash: Digest(hash),
+    });
+    let amendment = prop_oneof![
+        (place(), product()).prop_map(|(bounds, product)| Amendment::Relabel { bounds, product }),
+        place().prop_map(|bounds| Amendment::Reject { bounds }),
+        (place(), prop::collection::vec((place(), product()), 2..5))
+            .prop_map(|(bounds, parts)| Amendment::Split { bounds, parts }),
+        (prop::collection::vec(place(), 2..5), product())
+            .prop_map(|(bounds, product)| Amendment::Join { bounds, product }),
+        (place(), product()).prop_map(|(bounds, product)| Amendment::Add { bounds, product }),
+    ];
+    let kind = prop::sample::select(vec![MovementKind::In, MovementKind::Out, MovementKind::Moved]);
+    let product_fields = (some(), some(), some(), prop::option::of(0..=i64::MAX), any::<Option<u32>>()).prop_map(
+        |(name, category, brand, package_mg, shelf_life_days)| ProductFields {
+            name,
+            category,
+            brand,
+            package_mg,
+            shelf_life_days,
+        },
+    );
+    let share = || prop::option::of(0..=PPM);
+    let appliance_fields = (some(), some(), some(), share(), share(), any::<Option<u32>>()).prop_map(
+        |(household, region, time_zone, min_score, review_below, min_households)| ApplianceFields {
+            household: household.map(HouseholdId),
+            region,
+            time_zone,
+            min_score,
+            review_below,
+            min_households,
+        },
+    );
+    prop_oneof![
+        (frame, amendment).prop_map(|(frame, amendment)| Change::Picture { frame, amendment }),
+        (appliance(), time(), product(), kind, any::<bool>()).prop_map(
+            |(appliance, time, product, kind, confirmed)| {
+                Change::Movement { movement: MovementKey { appliance, time, product, kind }, confirmed }
+            }
+        ),
+        (appliance(), product(), time(), 0..=i64::MAX).prop_map(|(appliance, product, at, count)| Change::Count {
+            appliance,
+            product,
+            at,
+            count
+        }),
+        (product(), product_fields).prop_map(|(product, fields)| Change::Product { product, fields }),
+        (product(), product()).prop_map(|(product, into)| Change::Merge { product, into }),
+        product().prop_map(|product| Change::Remove { product }),
+        (appliance(), appliance_fields).prop_map(|(appliance, fields)| Change::Appliance { appliance, fields }),
+        (appliance(), name(), time(), time(), any::<i64>(), any::<i64>()).prop_map(
+            |(appliance, sensor, from, until, offset, skew)| Change::Calibration {
+                appliance,
+                sensor: SensorId(sensor),
+                from,
+                until,
+                offset,
+                skew,
+            }
+        ),
+        name().prop_map(|correction| Change::Undo { correction }),
+        name().prop_map(|correction| Change::Restore { correction }),
+    ]
+}
+
+fn correction() -> impl Strategy<Value = Correction> {
+    (time(), name(), prop_oneof![name(), Just(Name::default())], name(), change())
+        .prop_map(|(time, id, author, reason, change)| Correction { time, id, author, reason, change })
+}
+
+fn told() -> Names {
+    let mut names = Names::default();
+    for text in TEXTS {
+        names.intern(text).unwrap();
+    }
+    names
+}
+
 proptest! {
+    #[test]
+    fn every_correction_that_can_hold_survives_the_wire_and_no_other_passes(correction in correction()) {
+        let bytes = encode_correction(&correction, &told()).encode_to_vec();
+        // the names are known to the message alone
+        let decoded = decode_correction(&v1::Correction::decode(bytes.as_slice()).unwrap(), &mut Names::default());
+        match correction.check() {
+            Ok(()) => prop_assert_eq!(decoded, Ok(correction)),
+            Err(_) => {
+                let refused = matches!(&decoded, Err(WireError::Refused(Refused { reason: DeadReason::BadValue, .. })));
+                prop_assert!(refused, "{:?}", decoded);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_corrections_never_panic_and_what_passes_can_hold(
+        correction in correction(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = encode_correction(&correction, &told()).encode_to_vec();
+        for (at, change) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+        }
+        bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+        let message = v1::Correction::decode(bytes.as_slice());
+        if let Some(decoded) = message.ok().and_then(|message| decode_correction(&message, &mut Names::default()).ok()) {
+            prop_assert_eq!(decoded.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_correction_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = v1::Correction::decode(bytes.as_slice()) {
+            let _ = decode_correction(&message, &mut Names::default());
+        }
+    }
+
     #[test]
     fn every_value_that_can_be_measured_survives_the_wire(
         (modality, value) in modality().prop_flat_map(|m| (Just(m), value_of(m))),
@@ -185,6 +329,7 @@ fn a_schema_holds_the_files_that_its_message_needs_and_no_others() {
     assert_eq!(files("larder.v1.Reading"), [timestamp, "larder/v1/reading.proto"]);
     assert_eq!(files("foxglove.RawImage"), [timestamp, "foxglove/RawImage.proto"]);
     assert_eq!(files("larder.v1.Truth"), [timestamp, "larder/v1/household.proto"]);
+    assert_eq!(files("larder.v1.Correction"), [timestamp, "larder/v1/correction.proto"]);
     assert_eq!(files("larder.v1.Frame").len(), 5);
     assert!(files("larder.v1.Nothing").is_empty());
 }

@@ -27,13 +27,16 @@ pub enum Carries {
     Products,
     /// `larder.v1.Appliance`.
     Appliances,
+    /// `larder.v1.Correction`.
+    Corrections,
     /// `larder.v1.Truth`, for evaluation alone; the key is the appliance.
     Truth,
 }
 
 impl Carries {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Frames, Self::Declared, Self::Products, Self::Appliances, Self::Truth];
+    pub const ALL: [Self; 6] =
+        [Self::Frames, Self::Declared, Self::Products, Self::Appliances, Self::Corrections, Self::Truth];
 
     /// Its name in configurations.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Carries {
             Self::Declared => "declared",
             Self::Products => "products",
             Self::Appliances => "appliances",
+            Self::Corrections => "corrections",
             Self::Truth => "truth",
         }
     }
@@ -53,6 +57,7 @@ impl Carries {
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Products => "larder.v1.Product",
             Self::Appliances => "larder.v1.Appliance",
+            Self::Corrections => "larder.v1.Correction",
             Self::Truth => "larder.v1.Truth",
         }
     }
@@ -105,6 +110,7 @@ pub fn decode(
         Carries::Frames => Event::Frame(wire::decode_frame(message(value)?, names)?),
         Carries::Products => Event::Product(wire::decode_product(&message::<v1::Product>(value)?, names)?),
         Carries::Appliances => Event::Appliance(wire::decode_appliance(&message::<v1::Appliance>(value)?, names)?),
+        Carries::Corrections => Event::Correction(wire::decode_correction(&message(value)?, names)?),
         Carries::Declared => {
             let declared: v1::DeclaredMovement = message(value)?;
             Event::Declared(wire::decode_declared(appliance(key, names)?, &declared, names)?)
@@ -152,6 +158,10 @@ pub fn outgoing(event: &Event, names: &Names) -> Result<Outgoing, Refused> {
         Event::Product(product) => {
             let value = wire::encode_product(product, names).encode_to_vec();
             (Carries::Products, names.text(product.id.0), product.as_of, value)
+        }
+        Event::Correction(correction) => {
+            let value = wire::encode_correction(correction, names).encode_to_vec();
+            (Carries::Corrections, names.text(correction.id), correction.time, value)
         }
     };
     let schema = (carries != Carries::Frames).then(|| v1::kafka_record::Header {

@@ -138,7 +138,7 @@ fn channel_info(recording: &Recording, id: u16, count: Count, names: &Names) -> 
         Some(Event::Declared(movement)) => (name(movement.appliance.0), None, None),
         Some(Event::Truth(truth)) => (name(truth.appliance.0), None, None),
         Some(Event::Appliance(appliance)) => (name(appliance.id.0), None, None),
-        Some(Event::Product(_)) | None => (None, None, None),
+        Some(Event::Product(_) | Event::Correction(_)) | None => (None, None, None),
     };
     ChannelInfo {
         topic: definition.map_or_else(|| format!("channel {id}, not stated"), |channel| channel.topic.clone()),
@@ -157,7 +157,7 @@ fn time_of(event: &Event) -> Option<Time> {
         Event::Frame(frame) => Some(frame.time),
         Event::Declared(movement) => Some(movement.time),
         Event::Truth(truth) => Some(truth.time),
-        Event::Product(_) | Event::Appliance(_) => None,
+        Event::Product(_) | Event::Appliance(_) | Event::Correction(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each sensor is a channel: topic `/{appliance}/{sensor}`, metadata `appliance`, `sensor` and `modality`. Pictures are
 //! `foxglove.CompressedImage` or `foxglove.RawImage`, readings `larder.v1.Reading`. What is known beside the sensors
-//! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth` and `/catalogue`. Schemas are
+//! travels on `/{appliance}/appliance`, `/{appliance}/declared`, `/{appliance}/truth`, `/catalogue` and `/corrections`. Schemas are
 //! embedded, log time and publish time are event time, and messages stand in the order in which they arrived.
 //!
 //! Captured Kafka topics are recordings too: a channel a partition, topic `/kafka/{topic}/{partition}`, whose messages are
@@ -46,10 +46,11 @@ enum Schema {
     Declared,
     Truth,
     KafkaRecord,
+    Correction,
 }
 
 impl Schema {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Reading,
         Self::CompressedImage,
         Self::RawImage,
@@ -58,6 +59,7 @@ impl Schema {
         Self::Declared,
         Self::Truth,
         Self::KafkaRecord,
+        Self::Correction,
     ];
 
     /// The message's full protobuf name.
@@ -71,6 +73,7 @@ impl Schema {
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Truth => "larder.v1.Truth",
             Self::KafkaRecord => "larder.v1.KafkaRecord",
+            Self::Correction => "larder.v1.Correction",
         }
     }
 

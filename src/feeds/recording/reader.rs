@@ -63,6 +63,7 @@ enum Meaning {
     },
     Appliance,
     Product,
+    Correction,
     Declared(ApplianceId),
     Truth(ApplianceId),
     /// Records of a Kafka topic.
@@ -220,6 +221,10 @@ impl Recording {
                 let message = v1::Product::decode(bytes).map_err(Refused::from)?;
                 Ok(Event::Product(wire::decode_product(&message, names)?))
             }
+            Meaning::Correction => {
+                let message = v1::Correction::decode(bytes).map_err(Refused::from)?;
+                Ok(Event::Correction(wire::decode_correction(&message, names)?))
+            }
             Meaning::Declared(appliance) => {
                 let message = v1::DeclaredMovement::decode(bytes).map_err(Refused::from)?;
                 Ok(Event::Declared(wire::decode_declared(appliance, &message, names)?))
@@ -278,11 +283,11 @@ fn meaning(definition: &ChannelDefinition, names: &mut Names) -> Result<Meaning,
     let Some(schema) = Schema::from_name(&schema.name) else {
         return unknown(format!("messages of schema {:?}", start(&schema.name)));
     };
-    if schema == Schema::Product {
-        return Ok(Meaning::Product);
-    }
-    if schema == Schema::Appliance {
-        return Ok(Meaning::Appliance);
+    match schema {
+        Schema::Product => return Ok(Meaning::Product),
+        Schema::Appliance => return Ok(Meaning::Appliance),
+        Schema::Correction => return Ok(Meaning::Correction),
+        _ => {}
     }
     if schema == Schema::KafkaRecord {
         let carries = definition.metadata.get(key::CARRIES).and_then(|kind| kind.parse().ok());

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use larder_records::{
-    Appliance, ApplianceId, BoundingBox, DeadReason, DeclaredMovement, HouseholdId, Image, ImageEncoding, Modality,
-    Names, Payload, PixelFormat, Product, ProductId, Reason, SensorId, Time, Truth,
+    Appliance, ApplianceId, BoundingBox, Change, Correction, DeadReason, DeclaredMovement, HouseholdId, Image,
+    ImageEncoding, Modality, Name, Names, Payload, PixelFormat, Product, ProductId, Reason, SensorId, Time, Truth,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -74,6 +74,9 @@ fn write_sample(path: &Path, readings: u32) -> Vec<Event> {
         time: at(4),
         items: vec![(product.id, 2, Some(bounds)), (product.id, 1, None)],
     };
+    let change = Change::Count { appliance: appliance.id, product: product.id, at: at(2), count: 3 };
+    let (id, author, reason) = (name("count 1"), name("ada"), Name::default());
+    let correction = Correction { time: at(5), id, author, reason, change };
     let jpeg = Image { encoding: ImageEncoding::Jpeg, data: Bytes::from_static(&[0xff, 0xd8, 0xff, 0xe0, 1, 2, 3]) };
     let raw = Image {
         encoding: ImageEncoding::Raw { width: 3, height: 2, step: 8, pixel: PixelFormat::Grey16 },
@@ -86,11 +89,13 @@ fn write_sample(path: &Path, readings: u32) -> Vec<Event> {
     out.product(&product, &names).unwrap();
     out.declared(&declared, &names).unwrap();
     out.truth(&truth, &names).unwrap();
+    out.correction(&correction, &names).unwrap();
     expected.extend([
         Event::Appliance(appliance.clone()),
         Event::Product(product),
         Event::Declared(declared),
         Event::Truth(truth),
+        Event::Correction(correction),
     ]);
     let mut frame = |sensor: &str, modality, time, sequence, payload: Payload| {
         let channel = out.channel("houseA/fridge", sensor, modality).unwrap();
@@ -246,6 +251,45 @@ fn files_of_other_producers_are_understood_by_topic_and_schema() {
             ]
         );
     }
+}
+
+#[test]
+fn a_correction_that_can_never_hold_is_a_dead_letter_where_it_stands_and_the_rest_is_read() {
+    use larder_records::wire::{encode_time, v1};
+    use prost::Message as _;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("corrections.mcap");
+    let told = |id: &str, change| {
+        let (id, timestamp) = (id.to_owned(), Some(encode_time(at(0))));
+        v1::Correction { timestamp, id, change, ..v1::Correction::default() }.encode_to_vec()
+    };
+    use v1::correction::{Change as Wire, Merge};
+    let merge = |sku: &str, into: &str| Some(Wire::Merge(Merge { sku: sku.to_owned(), into: into.to_owned() }));
+    let messages = vec![
+        told("1", merge("milk", "milk")),
+        told("2", merge("milk", "oat milk")),
+        told("", merge("milk", "oat milk")),
+        told("3", None),
+        told("4", merge("milk", "")),
+        vec![0xff, 0xff],
+        told("5", Some(Wire::Undo("2".to_owned()))),
+    ];
+    let channels = [("/corrections", "larder.v1.Correction", "protobuf", messages)];
+    std::fs::write(&path, foreign(&channels, mcap::WriteOptions::new())).unwrap();
+    let entries = read_all(&path);
+    let malformed = DeadReason::Malformed;
+    assert_eq!(faults(&entries), [DeadReason::BadValue, malformed, malformed, malformed, malformed]);
+    let letter = entries[0].1.as_ref().unwrap_err();
+    assert_eq!((&letter.position, letter.detail.contains("merged into itself")), (&entries[0].0, true), "{letter}");
+    assert!(entries.windows(2).all(|pair| pair[0].0.offset < pair[1].0.offset), "each stands somewhere else");
+    let kinds: Vec<_> = events(entries)
+        .into_iter()
+        .map(|event| match event {
+            Event::Correction(correction) => correction.change.kind(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, ["merge", "undo"]);
 }
 
 #[test]

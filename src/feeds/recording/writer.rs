@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use larder_records::wire::{self, Refused, v1};
 use larder_records::{
-    Appliance, ApplianceId, DeadReason, DeclaredMovement, Image, ImageEncoding, Modality, Name, Names, Product, Time,
-    Truth,
+    Appliance, ApplianceId, Correction, DeadReason, DeclaredMovement, Image, ImageEncoding, Modality, Name, Names,
+    Product, Time, Truth,
 };
 use mcap::records::MessageHeader;
 use prost::Message;
@@ -213,6 +213,22 @@ impl RecordingWriter {
         self.write(id, movement.time, 0, &message)
     }
 
+    /// Writes a correction.
+    ///
+    /// # Errors
+    /// [`WriteError`], also where `names` lacks its texts, and where it can never hold.
+    pub fn correction(&mut self, correction: &Correction, names: &Names) -> Result<(), WriteError> {
+        for name in correction.names() {
+            known(names, name)?;
+        }
+        correction.check().map_err(|bad| Refused::new(DeadReason::BadValue, format!("a correction: {bad}")))?;
+        for time in correction.times() {
+            nanos(time)?;
+        }
+        let id = self.other_channel(Schema::Correction, None, names)?;
+        self.write(id, correction.time, 0, &wire::encode_correction(correction, names))
+    }
+
     /// Writes what an appliance truly held.
     ///
     /// # Errors
@@ -299,6 +315,7 @@ impl RecordingWriter {
             return Ok(*id);
         }
         let (topic, metadata) = match appliance {
+            None if schema == Schema::Correction => ("/corrections".to_owned(), BTreeMap::new()),
             None => ("/catalogue".to_owned(), BTreeMap::new()),
             Some(appliance) => {
                 let text = known(names, appliance.0)?;
@@ -316,11 +333,7 @@ impl RecordingWriter {
     }
 
     fn write(&mut self, channel_id: u16, time: Time, sequence: u32, message: &impl Message) -> Result<(), WriteError> {
-        let nanos = (Time::MIN..Time::MAX)
-            .contains(&time)
-            .then(|| time.0.unsigned_abs() * 1000)
-            .ok_or_else(|| Refused::new(DeadReason::BadTime, format!("an event time of {time:?}")))?;
-        self.put(channel_id, nanos, sequence, message)
+        self.put(channel_id, nanos(time)?, sequence, message)
     }
 
     fn put(&mut self, channel_id: u16, nanos: u64, sequence: u32, message: &impl Message) -> Result<(), WriteError> {
@@ -348,6 +361,13 @@ fn add_channel(
 ) -> mcap::McapResult<u16> {
     let id = out.add_schema(schema.name(), PROTOBUF, &wire::schema(schema.name()))?;
     out.add_channel(id, topic, PROTOBUF, metadata)
+}
+
+/// Nanoseconds since 1970.
+fn nanos(time: Time) -> Result<u64, Refused> {
+    let within = (Time::MIN..Time::MAX).contains(&time);
+    let refused = || Refused::new(DeadReason::BadTime, format!("an event time of {time:?}"));
+    within.then(|| time.0.unsigned_abs() * 1000).ok_or_else(refused)
 }
 
 fn known(names: &Names, name: Name) -> Result<&str, WriteError> {

@@ -82,6 +82,8 @@ pub(in crate::lake) fn join(frames: Vec<FrameRow>, sightings: Vec<SightingRow>) 
         .map(|frame| {
             let mut sightings = of_frame.remove(&frame.key()).unwrap_or_default();
             sightings.sort();
+            // should a crash have left one twice, it is one
+            sightings.dedup_by_key(|(index, _)| *index);
             FrameResult {
                 key: frame.key,
                 modality: frame.modality,

@@ -3,6 +3,7 @@
 pub(super) mod frames;
 mod inputs;
 mod views;
+pub(super) mod visions;
 
 use arrow::array::ArrayRef;
 use larder_records::{
@@ -17,10 +18,12 @@ use super::{
 };
 
 /// Tables of what came in.
-pub(super) const INPUTS: [TableSpec; 8] = [
+pub(super) const INPUTS: [TableSpec; 10] = [
     Reading::TABLE,
     frames::FrameRow::TABLE,
     frames::SightingRow::TABLE,
+    visions::KnownVision::TABLE,
+    visions::VisionDay::TABLE,
     DeclaredMovement::TABLE,
     Product::TABLE,
     Appliance::TABLE,
@@ -48,7 +51,7 @@ pub(super) struct Month(Time);
 
 impl Month {
     /// The month of a day.
-    fn of_day(day: Day) -> Self {
+    pub(super) fn of_day(day: Day) -> Self {
         Self(Time(i64::from(day).saturating_mul(Time::DAY)))
     }
 }
@@ -67,7 +70,7 @@ impl Value for Month {
 }
 
 impl Month {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
         match jiff::Timestamp::from_microsecond(self.0.0) {
             Ok(time) => {
