@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_comes_back_from_its_record_and_is_keyed_by_its_appliance() {
+    fn an_event_comes_back_from_its_record_and_is_keyed_by_what_it_is_of() {
         let mut names = Names::default();
         let product = Event::Product(larder_records::Product {
             id: larder_records::ProductId(names.intern("milk-1l").unwrap()),
@@ -207,7 +207,16 @@ mod tests {
             package_mg: 1_030_000,
             shelf_life_days: 7,
         });
-        for (event, key) in [(reading(&mut names), "fridge-1"), (product, "milk-1l")] {
+        let correction = Event::Correction(larder_records::Correction {
+            time: Time(1_800_000_000_000_000),
+            id: names.intern("17").unwrap(),
+            author: names.intern("ada").unwrap(),
+            reason: names.intern("").unwrap(),
+            change: larder_records::Change::Remove {
+                product: larder_records::ProductId(names.intern("milk-1l").unwrap()),
+            },
+        });
+        for (event, key) in [(reading(&mut names), "fridge-1"), (product, "milk-1l"), (correction, "17")] {
             let Outgoing { time, record } = outgoing(&event, &names).unwrap();
             assert_eq!(time, Time(1_800_000_000_000_000));
             assert_eq!((record.timestamp_ms, record.key.as_deref()), (Some(1_800_000_000_000), Some(key.as_bytes())));
