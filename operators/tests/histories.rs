@@ -188,11 +188,11 @@ fn windows_of(visits: &BTreeSet<Visit>) -> BTreeSet<Window> {
     openings.iter().map(|opened| of(*opened)).collect()
 }
 
-/// A row of one of two keys.
-type Row = (Time, u8);
+/// An instant, and what tells rows of one instant apart.
+type Timed = (Time, u8);
 
 /// Each row with the rows next to it, itself at `place`.
-fn around<const N: usize>(rows: &BTreeSet<(u8, Row)>, place: usize) -> BTreeSet<(u8, [Option<Row>; N])> {
+fn around<const N: usize>(rows: &BTreeSet<(u8, Timed)>, place: usize) -> BTreeSet<(u8, [Option<Timed>; N])> {
     let mut found = BTreeSet::new();
     for key in 0..2 {
         let rows: Vec<_> = rows.iter().filter(|row| row.0 == key).map(|row| row.1).collect();
