@@ -188,7 +188,7 @@ fn windows_of(visits: &BTreeSet<Visit>) -> BTreeSet<Window> {
     openings.iter().map(|opened| of(*opened)).collect()
 }
 
-/// A row of one of two keys.
+/// An instant, and what tells rows of one instant apart.
 type Timed = (Time, u8);
 
 /// Each row with the rows next to it, itself at `place`.
