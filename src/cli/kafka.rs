@@ -41,7 +41,8 @@ fn topic(text: &str) -> Result<Topic, String> {
 pub(super) struct Reading {
     #[command(flatten)]
     reach: Reach,
-    /// A topic, and what its records are where that is not frames: declared, products, appliances, truth
+    /// A topic, and what its records are where that is not frames: declared, products, appliances,
+    /// corrections, truth
     #[arg(long = "topic", value_name = "NAME[=KIND]", value_parser = topic)]
     topics: Vec<Topic>,
     /// From where: earliest, latest, an offset, or a time such as 2026-03-01T18:00:00Z
