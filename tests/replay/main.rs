@@ -5,6 +5,7 @@
 mod broken;
 mod corrections;
 mod history;
+mod lake;
 mod law;
 mod oracles;
 #[path = "../python/mod.rs"]
