@@ -34,6 +34,7 @@ const START: i64 = 1_735_689_600_000_000;
 const YEAR: i64 = 365 * Time::DAY;
 /// How long versions are kept while many corrections are made.
 const RETENTION: Duration = Duration::from_secs(20);
+const COLUMNS: [&str; 5] = ["seconds", "memory_mib", "data_files", "log_files", "disk_mib"];
 const KINDS: [&str; 5] = ["relabel", "product's category", "late visit", "appliance's region", "count"];
 
 /// The names of all there is.
@@ -260,8 +261,8 @@ fn on_disk(dir: &Path) -> (u64, u64, u64) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let at = |n: usize, default| arguments.get(n).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (appliances, visits, times, soak) = (at(0, 200), at(1, 250), at(2, 50), at(3, 1_000));
+    let at = |n: usize, default: u32| arguments.get(n).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (appliances, visits, times, soak) = (at(0, 200) as usize, at(1, 250) as usize, at(2, 50), at(3, 1_000));
     let into = arguments.get(4).map_or(".", String::as_str);
 
     let dir = tempfile::tempdir().unwrap();
@@ -338,6 +339,7 @@ fn many(
             let seconds = started.elapsed().as_secs_f64();
             let sample = [seconds, memory() as f64, data as f64, log as f64, bytes as f64 / 1048576.0];
             samples.insert(done, sample);
+            write_samples(&samples, into);
         }
         number += 1;
         // of the rarer kinds some
@@ -351,9 +353,24 @@ fn many(
         change(engine, world, frames, kind, number, random);
         engine.commit().unwrap();
     }
-    let columns = ["seconds", "memory_mib", "data_files", "log_files", "disk_mib"];
-    let mut csv = format!("corrections,{}\n", columns.join(","));
-    for (done, sample) in &samples {
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{soak} corrections in {seconds:.0} s, versions kept {} s", RETENTION.as_secs());
+    let all: Vec<&[f64; 5]> = samples.values().collect();
+    for (n, name) in COLUMNS.iter().enumerate().skip(1) {
+        let most = |part: &[&[f64; 5]]| part.iter().map(|sample| sample[n]).fold(0.0, f64::max);
+        let half = all.len() / 2;
+        println!(
+            "{name:<12} at most {:.0} in the first half, {:.0} in the second",
+            most(&all[..half]),
+            most(&all[half..])
+        );
+    }
+}
+
+/// Writes the samples so far, as numbers and drawn.
+fn write_samples(samples: &BTreeMap<u32, [f64; 5]>, into: &Path) {
+    let mut csv = format!("corrections,{}\n", COLUMNS.join(","));
+    for (done, sample) in samples {
         let cells: Vec<String> = sample.iter().map(|value| format!("{value:.1}")).collect();
         csv += &format!("{done},{}\n", cells.join(","));
     }
@@ -372,16 +389,4 @@ fn many(
         ],
     );
     fs::write(into.join("lake-soak.svg"), drawn).unwrap();
-    let seconds = started.elapsed().as_secs_f64();
-    println!("{soak} corrections in {seconds:.0} s, versions kept {} s", RETENTION.as_secs());
-    let all: Vec<&[f64; 5]> = samples.values().collect();
-    for (n, name) in columns.iter().enumerate().skip(1) {
-        let most = |part: &[&[f64; 5]]| part.iter().map(|sample| sample[n]).fold(0.0, f64::max);
-        let half = all.len() / 2;
-        println!(
-            "{name:<12} at most {:.0} in the first half, {:.0} in the second",
-            most(&all[..half]),
-            most(&all[half..])
-        );
-    }
 }
