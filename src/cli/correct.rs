@@ -332,14 +332,10 @@ impl Correct {
         let mut names = Names::default();
         let lake = open(&self.lake)?;
         let now = self.time.unwrap_or_else(jiff::Timestamp::now);
-        let written: Box<dyn Iterator<Item = anyhow::Result<(Option<u64>, Result<Written, String>)>>> = match self.what
-        {
+        let written: Box<dyn Iterator<Item = anyhow::Result<Line>>> = match self.what {
             What::List => return list(&lake, names, output),
             What::Export { ref file } => return export(&lake, names, file, output),
-            What::File { ref file } => {
-                let numbered = |line: anyhow::Result<Line>| line.map(|(number, written)| (Some(number), written));
-                Box::new(Lines::open(file)?.map(numbered))
-            }
+            What::File { ref file } => Box::new(Lines::open(file)?),
             what => {
                 let change = what.change(&lake, &mut names, now)?;
                 let written =

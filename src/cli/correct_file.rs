@@ -19,8 +19,8 @@ pub(super) struct Lines {
     number: u64,
 }
 
-/// A line: its number, and the correction, or why it is none.
-pub(super) type Line = (u64, Result<Written, String>);
+/// A line: its number, where it is of a file, and the correction, or why it is none.
+pub(super) type Line = (Option<u64>, Result<Written, String>);
 
 impl Lines {
     /// Those of `file`; of the standard input for `-`.
@@ -57,12 +57,15 @@ impl Iterator for Lines {
                 Err(error) => return Some(Err(error)),
             };
             if line.len() as u64 > LONGEST {
-                return Some(Ok((self.number, Err(format!("it is longer than {LONGEST} bytes")))));
+                return Some(Ok((Some(self.number), Err(format!("it is longer than {LONGEST} bytes")))));
             }
             match str::from_utf8(&line) {
                 Ok(text) if text.trim().is_empty() => {}
-                Ok(text) => return Some(Ok((self.number, Written::parse(text).map_err(|error| error.to_string())))),
-                Err(error) => return Some(Ok((self.number, Err(error.to_string())))),
+                Ok(text) => {
+                    let written = Written::parse(text).map_err(|error| error.to_string());
+                    return Some(Ok((Some(self.number), written)));
+                }
+                Err(error) => return Some(Ok((Some(self.number), Err(error.to_string())))),
             }
         }
     }
@@ -84,7 +87,7 @@ mod tests {
         std::fs::write(&file, bytes).unwrap();
         let lines: Vec<Line> = Lines::open(&file).unwrap().map(Result::unwrap).collect();
         let told: Vec<_> = lines.iter().map(|(number, written)| (*number, written.is_ok())).collect();
-        assert_eq!(told, [(1, true), (3, false), (4, false), (5, false), (6, true)]);
+        assert_eq!(told, [(1, true), (3, false), (4, false), (5, false), (6, true)].map(|(n, good)| (Some(n), good)));
         assert!(lines[3].1.as_ref().unwrap_err().contains("longer than"));
     }
 }

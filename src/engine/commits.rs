@@ -4,9 +4,11 @@ use std::{panic, thread};
 
 use crate::lake::LakeError;
 
+type Commit<'a> = Box<dyn FnOnce() -> Result<(), LakeError> + Send + 'a>;
+
 /// Commits to tables, none of which must come before another.
 #[derive(Default)]
-pub(super) struct Commits<'a>(Vec<Box<dyn FnOnce() -> Result<(), LakeError> + Send + 'a>>);
+pub(super) struct Commits<'a>(Vec<Commit<'a>>);
 
 impl<'a> Commits<'a> {
     /// Adds one that brings, or takes, so many rows. One of no rows only makes its table where it is missing: that is done now.
