@@ -1,7 +1,6 @@
 //! `larder correct`: what people say of what the machine got wrong.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -22,6 +21,7 @@ use larder_records::{Correction, FrameResult, Names, views::MovementKind};
 use serde::Serialize;
 
 use super::{
+    correct_file::{Line, Lines},
     lake::open,
     output::{Output, table},
 };
@@ -196,6 +196,8 @@ enum What {
         correction: String,
     },
     /// Corrections from a file, one JSON document a line (see docs/corrections.md); - is the standard input
+    ///
+    /// One that is refused changes nothing, and keeps none of the others from holding.
     File {
         /// The file
         file: PathBuf,
@@ -285,6 +287,9 @@ fn parse_box(text: &str) -> Result<WrittenBox, String> {
 /// What became of one correction.
 #[derive(Debug, Serialize)]
 struct Answer {
+    /// Where it stands in the file, where it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     id: String,
     kind: &'static str,
     /// Why it was refused, where it was.
@@ -305,10 +310,9 @@ pub(super) fn changed(changes: &ViewChanges) -> Vec<Changed> {
     by_view.map(|(view, inserted, deleted)| Changed { view, inserted, deleted }).collect()
 }
 
-/// What was corrected.
+/// What the corrections did, beside the answers.
 #[derive(Debug, Serialize)]
 struct Corrected {
-    corrections: Vec<Answer>,
     changed: Vec<Changed>,
     committed: bool,
     /// From the corrections to the last view in memory.
@@ -328,13 +332,19 @@ impl Correct {
         let mut names = Names::default();
         let lake = open(&self.lake)?;
         let now = self.time.unwrap_or_else(jiff::Timestamp::now);
-        let written = match self.what {
+        let written: Box<dyn Iterator<Item = anyhow::Result<(Option<u64>, Result<Written, String>)>>> = match self.what
+        {
             What::List => return list(&lake, names, output),
             What::Export { ref file } => return export(&lake, names, file, output),
-            What::File { ref file } => read(file)?,
+            What::File { ref file } => {
+                let numbered = |line: anyhow::Result<Line>| line.map(|(number, written)| (Some(number), written));
+                Box::new(Lines::open(file)?.map(numbered))
+            }
             what => {
                 let change = what.change(&lake, &mut names, now)?;
-                vec![Written { id: String::new(), author: self.author, time: now, reason: self.reason, change }]
+                let written =
+                    Written { id: String::new(), author: self.author, time: now, reason: self.reason, change };
+                Box::new(std::iter::once(Ok((None, Ok(written)))))
             }
         };
 
@@ -344,62 +354,110 @@ impl Correct {
             engine.commit()?;
         }
         let started = std::time::Instant::now();
-        let mut answers = Vec::with_capacity(written.len());
-        for written in &written {
-            let correction = written.correction(engine.names());
-            let refused = match &correction {
-                Ok(correction) => {
-                    let refusal = engine.correct(correction.clone()).err();
-                    refusal.map(|refusal| in_words(refusal, engine.names()))
-                }
-                Err(error) => Some(error.to_string()),
+        let mut answers = Answers::new(output)?;
+        for written in written {
+            let (line, written) = written?;
+            let answer = match written {
+                Ok(written) => Answer { line, ..correct(&mut engine, &written) },
+                Err(why) => Answer { line, id: String::new(), kind: "unreadable", refused: Some(why) },
             };
-            let kind = correction.map_or("unreadable", |correction| correction.change.kind());
-            answers.push(Answer { id: written.id(), kind, refused });
+            answers.tell(answer)?;
         }
         let changed = changed(engine.changes()?);
         let milliseconds = started.elapsed().as_secs_f64() * 1e3;
-        let committed = !self.dry_run && answers.iter().any(|answer| answer.refused.is_none());
+        let committed = !self.dry_run && answers.made > 0;
         if committed {
             engine.commit()?;
         }
-        let corrected = Corrected { corrections: answers, changed, committed, milliseconds };
-        output.result(&corrected, pretty)?;
-        let refused = corrected.corrections.iter().filter(|answer| answer.refused.is_some()).count();
-        anyhow::ensure!(refused == 0, "{refused} of {} corrections refused", corrected.corrections.len());
-        Ok(())
+        answers.finish(&Corrected { changed, committed, milliseconds })
     }
 }
 
-fn pretty(Corrected { corrections, changed, committed, milliseconds }: &Corrected) -> String {
-    let mut text = String::new();
-    const MOST: usize = 20;
-    let (mut refused, mut made) = (Vec::new(), Vec::new());
-    for answer in corrections {
-        match &answer.refused {
-            Some(why) => refused.push(format!("refused {} {}: {why}\n", answer.kind, answer.id)),
-            None => made.push(format!("{} {}\n", answer.kind, answer.id)),
+/// Makes one correction, or says why not. What is refused leaves nothing behind, not even its names.
+fn correct(engine: &mut Engine, written: &Written) -> Answer {
+    let (mut names, mut kind) = (Names::default(), "unreadable");
+    let refused = match written.correction(&mut names) {
+        Ok(correction) => {
+            kind = correction.change.kind();
+            let refusal = engine.refusal(&correction).map(|refusal| in_words(refusal, &names));
+            refusal.or_else(|| {
+                let again = written.correction(engine.names()).map_err(|error| error.to_string());
+                again.and_then(|kept| engine.correct(kept).map_err(|refusal| in_words(refusal, &names))).err()
+            })
         }
+        Err(error) => Some(error.to_string()),
+    };
+    Answer { line: None, id: written.id(), kind, refused }
+}
+
+/// Answers told at most to people, of those made and of those refused.
+const MOST: usize = 20;
+
+/// What becomes of corrections, told as it does: there may be more than fit into memory.
+struct Answers<'a> {
+    output: &'a Output,
+    made: u64,
+    refused: u64,
+    first_made: Vec<String>,
+    first_refused: Vec<String>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(output: &'a Output) -> anyhow::Result<Self> {
+        output.piece("{\"corrections\": [")?;
+        Ok(Self { output, made: 0, refused: 0, first_made: Vec::new(), first_refused: Vec::new() })
     }
-    for mut lines in [made, refused] {
-        let more = lines.len().saturating_sub(MOST);
-        lines.truncate(MOST);
-        text.extend(lines);
-        if more > 0 {
-            text += &format!("... and {more} more\n");
+
+    fn tell(&mut self, answer: Answer) -> anyhow::Result<()> {
+        let comma = if self.made + self.refused > 0 { "," } else { "" };
+        self.output.piece(&format!("{comma}{}", serde_json::to_string(&answer)?))?;
+        let Answer { line, id, kind, refused } = answer;
+        let (count, first, text) = match refused {
+            None => (&mut self.made, &mut self.first_made, format!("{kind} {id}\n")),
+            Some(why) => {
+                let line = line.map_or(String::new(), |line| format!("line {line}: "));
+                (&mut self.refused, &mut self.first_refused, format!("{line}refused {kind} {id}: {why}\n"))
+            }
+        };
+        *count += 1;
+        if first.len() < MOST {
+            first.push(text);
         }
+        Ok(())
     }
-    let rows: Vec<_> = changed
-        .iter()
-        .map(|view| vec![view.view.to_owned(), format!("+{}", view.inserted), format!("-{}", view.deleted)])
-        .collect();
-    if rows.is_empty() {
-        text += "no view changes\n";
-    } else {
-        text += &table(&["view", "rows", ""], &rows);
+
+    /// Tells what they did; an error where some were refused.
+    fn finish(self, corrected: &Corrected) -> anyhow::Result<()> {
+        let rest = serde_json::to_string(corrected)?;
+        // the fields of the document that the answers began
+        self.output.piece(&format!("], {}", rest.trim_start_matches('{')))?;
+        self.output.say(self.pretty(corrected).trim_end())?;
+        let (refused, all) = (self.refused, self.made + self.refused);
+        anyhow::ensure!(refused == 0, "{refused} of {all} corrections refused");
+        Ok(())
     }
-    let done = if *committed { "committed" } else { "nothing written" };
-    text + &format!("in {milliseconds:.1} ms; {done}")
+
+    fn pretty(&self, Corrected { changed, committed, milliseconds }: &Corrected) -> String {
+        let mut text = String::new();
+        for (count, first) in [(self.made, &self.first_made), (self.refused, &self.first_refused)] {
+            text.extend(first.iter().map(String::as_str));
+            let more = count - first.len() as u64;
+            if more > 0 {
+                text += &format!("... and {more} more\n");
+            }
+        }
+        let rows: Vec<_> = changed
+            .iter()
+            .map(|view| vec![view.view.to_owned(), format!("+{}", view.inserted), format!("-{}", view.deleted)])
+            .collect();
+        if rows.is_empty() {
+            text += "no view changes\n";
+        } else {
+            text += &table(&["view", "rows", ""], &rows);
+        }
+        let done = if *committed { "committed" } else { "nothing written" };
+        text + &format!("in {milliseconds:.1} ms; {done}")
+    }
 }
 
 fn in_words(refusal: Refusal, names: &Names) -> String {
@@ -413,24 +471,6 @@ fn in_words(refusal: Refusal, names: &Names) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// The corrections in a file, one a line.
-fn read(file: &Path) -> anyhow::Result<Vec<Written>> {
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?)
-    };
-    let mut written = Vec::new();
-    for (number, line) in BufReader::new(source).lines().enumerate() {
-        let line = line.with_context(|| format!("{}, line {}", file.display(), number + 1))?;
-        if !line.trim().is_empty() {
-            let one = Written::parse(&line).with_context(|| format!("{}, line {}", file.display(), number + 1))?;
-            written.push(one);
-        }
-    }
-    Ok(written)
 }
 
 fn export(lake: &Lake, mut names: Names, file: &Path, output: &Output) -> anyhow::Result<()> {

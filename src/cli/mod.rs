@@ -3,6 +3,7 @@
 mod catalogue;
 mod compare;
 mod correct;
+mod correct_file;
 mod demo;
 mod doctor;
 mod eval;

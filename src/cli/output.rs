@@ -36,6 +36,11 @@ impl Output {
         if self.json { Ok(()) } else { print_line(line) }
     }
 
+    /// Prints a piece of a JSON document; people are told the whole at the end.
+    pub(super) fn piece(&self, json: &str) -> anyhow::Result<()> {
+        if self.json { print_line(json) } else { Ok(()) }
+    }
+
     /// A progress bar over `total` of `unit`, with the rate and the time left; a spinner where the total is unknown (0).
     pub(super) fn progress(&self, what: impl Into<Cow<'static, str>>, total: u64, unit: &str) -> ProgressBar {
         if !self.bars {

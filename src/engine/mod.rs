@@ -3,8 +3,9 @@
 //! [`Engine::take`] gathers events; [`Engine::close_epoch`] runs vision over the new images and sends one epoch to the
 //! workers; [`Engine::commit`] waits for them and writes what came in, then what came out of it. Inputs are committed
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
-//! computes them from the inputs and writes the difference.
+//! computes them from the inputs and writes the difference. When all is written, the table `epochs` says so.
 
+mod commits;
 mod compare;
 mod live;
 mod replay;
@@ -34,6 +35,7 @@ use crate::{
     feeds::{Entry, Event, FeedError, Truth},
     lake::{Held, KnownVision, Lake, LakeError, VisionDay},
 };
+use commits::Commits;
 use workers::Workers;
 
 /// Why the engine cannot go on.
@@ -157,12 +159,13 @@ impl Engine {
 
     /// Opens `lake`; where `held` says so, other results hold than the lake's own.
     fn start(
-        lake: Lake,
+        mut lake: Lake,
         mut names: Names,
         eyes: Option<Eyes>,
         workers: usize,
         held: Option<&Held>,
     ) -> Result<Self, EngineError> {
+        lake.keep_in_background()?;
         let mut workers = Workers::start(workers)?;
         let mut intake = Intake::default();
         // first what is small and changes much, so that the rest comes as it should have been
@@ -371,6 +374,11 @@ impl Engine {
         self.uncommitted.frames.push(result);
     }
 
+    /// Why a person cannot make this correction now; none where they can.
+    pub fn refusal(&self, correction: &Correction) -> Option<Refusal> {
+        self.intake.refusal(correction)
+    }
+
     /// Takes in a correction that a person makes, who knows what is there: one that could not hold, or speaks of what is not
     /// there, is refused and changes nothing. Takes effect with the next epoch.
     ///
@@ -414,7 +422,8 @@ impl Engine {
         self.first_epoch + self.workers.next_epoch() - 1
     }
 
-    /// Waits for the workers and writes everything since the last commit: first what came in, then the views.
+    /// Waits for the workers and writes everything since the last commit: first what came in, then the views, then that all
+    /// tables show the epoch.
     ///
     /// # Errors
     /// [`EngineError`] where a worker ended early or the lake cannot be written.
@@ -450,18 +459,24 @@ impl Engine {
             products,
             appliances,
         } = std::mem::take(&mut self.uncommitted);
-        let (lake, names) = (&mut self.lake, &self.names);
-        lake.append(names, epoch, &visions)?;
-        lake.append_frames(names, epoch, &frames)?;
-        lake.apply(names, epoch, vision_days)?;
-        lake.append(names, epoch, &declared)?;
-        lake.append(names, epoch, &corrections)?;
-        lake.append(names, epoch, &dead_letters)?;
-        lake.apply(names, epoch, products)?;
-        lake.apply(names, epoch, appliances)?;
+        let (lake, names) = (&self.lake, &self.names);
+        let mut inputs = Commits::default();
+        inputs.add(declared.len(), || lake.append(names, epoch, &declared))?;
+        inputs.add(corrections.len(), || lake.append(names, epoch, &corrections))?;
+        inputs.add(dead_letters.len(), || lake.append(names, epoch, &dead_letters))?;
+        inputs.add(products.len(), || lake.apply(names, epoch, products))?;
+        inputs.add(appliances.len(), || lake.apply(names, epoch, appliances))?;
+        // which vision holds on a day is said when its results are there
+        inputs.add(visions.len() + frames.len() + vision_days.len(), || {
+            lake.append(names, epoch, &visions)?;
+            lake.append_frames(names, epoch, &frames)?;
+            lake.apply(names, epoch, vision_days)
+        })?;
+        inputs.at_once()?;
         lake.append_covering(names, epoch, &readings, covered)?;
         self.counts.view_changes += changes.len() as u64;
         changes.commit(lake, names, epoch)?;
+        lake.show(epoch)?;
         self.counts.commits += 1;
         Ok(())
     }

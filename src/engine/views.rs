@@ -3,6 +3,7 @@
 use larder_pipelines::Views;
 use larder_records::{Names, views::*};
 
+use super::commits::Commits;
 use crate::lake::{Lake, LakeError, Row, in_words};
 
 /// The rows of a view that only one of two sides has.
@@ -154,18 +155,19 @@ macro_rules! changes {
                 Ok(vec![$(difference(stringify!($view), self.$view, names, most)?),*])
             }
 
-            /// Writes the changes to the tables of `lake`, as of `epoch`: one commit a table.
+            /// Writes the changes to the tables of `lake`, as of `epoch`: one commit a table, all at once.
             ///
             /// # Errors
-            /// [`LakeError`] where a commit fails; the tables before it in the list are then ahead of those behind it.
-            pub(super) fn commit(self, lake: &mut Lake, names: &Names, epoch: u64) -> Result<(), LakeError> {
+            /// [`LakeError`] where a commit fails; some tables are then ahead of others.
+            pub(super) fn commit(self, lake: &Lake, names: &Names, epoch: u64) -> Result<(), LakeError> {
+                let mut commits = Commits::default();
                 $(
                     let mut rows: Vec<($row, isize)> =
                         self.$view.into_iter().map(|(row, _, diff)| (row, diff)).collect();
                     differential_dataflow::consolidation::consolidate(&mut rows);
-                    lake.apply(names, epoch, rows)?;
+                    commits.add(rows.len(), move || lake.apply(names, epoch, rows))?;
                 )*
-                Ok(())
+                commits.at_once()
             }
         }
     };

@@ -16,38 +16,41 @@ use serde_json::Value;
 /// Writes a commit beside the log, syncs it, and links it into the log under its version, which fails where that version is
 /// taken. A crash leaves at most a file whose name no reader takes for a commit.
 pub(super) struct DurableCommitter {
-    /// The `cdc` actions.
-    pub(super) changes: Vec<Value>,
+    /// Actions beside the kernel's: `cdc`, `metaData`.
+    pub(super) more: Vec<Value>,
     /// Whether the commit replaces files and, in doing so, changes rows.
     ///
     /// The kernel refuses such a commit on a table with a change feed, because it cannot write one; so it is staged as one that
-    /// changes no row, and said to change rows here, where `changes` tells which.
+    /// changes no row, and said to change rows here, where `cdc` actions tell which.
     pub(super) replaces: bool,
 }
 
 impl DurableCommitter {
     fn actions(&self, actions: KernelResultIterator<'_, FilteredEngineData>) -> KernelResult<Vec<u8>> {
-        let bytes = to_json_bytes(actions)?;
-        if !self.replaces {
-            return Ok(bytes);
-        }
-        let mut lines = Vec::with_capacity(bytes.len() + 256 * self.changes.len());
-        for action in serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>() {
-            let mut action = action.map_err(invalid)?;
-            for kind in ["add", "remove"] {
-                if let Some(flag) = action.get_mut(kind).and_then(|file| file.get_mut("dataChange")) {
-                    *flag = Value::Bool(true);
+        let mut lines = to_json_bytes(actions)?;
+        if self.replaces {
+            let staged = std::mem::take(&mut lines);
+            for action in serde_json::Deserializer::from_slice(&staged).into_iter::<Value>() {
+                let mut action = action.map_err(invalid)?;
+                for kind in ["add", "remove"] {
+                    if let Some(flag) = action.get_mut(kind).and_then(|file| file.get_mut("dataChange")) {
+                        *flag = Value::Bool(true);
+                    }
                 }
+                write_line(&mut lines, &action)?;
             }
-            serde_json::to_writer(&mut lines, &action).map_err(invalid)?;
-            lines.push(b'\n');
         }
-        for change in &self.changes {
-            serde_json::to_writer(&mut lines, change).map_err(invalid)?;
-            lines.push(b'\n');
+        for action in &self.more {
+            write_line(&mut lines, action)?;
         }
         Ok(lines)
     }
+}
+
+fn write_line(lines: &mut Vec<u8>, action: &Value) -> KernelResult<()> {
+    serde_json::to_writer(&mut *lines, action).map_err(invalid)?;
+    lines.push(b'\n');
+    Ok(())
 }
 
 impl Committer for DurableCommitter {

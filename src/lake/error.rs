@@ -105,6 +105,12 @@ pub enum LakeError {
         /// What the Delta library said.
         source: Box<delta_kernel::KernelError>,
     },
+    /// Rows of a table that lakes do not have.
+    #[error("a lake has no table {table}")]
+    UnknownTable {
+        /// Which.
+        table: &'static str,
+    },
     /// A table that has no change feed.
     #[error("{table:?} keeps no history; these do: {}", .tables.join(", "))]
     NoHistory {
@@ -123,6 +129,9 @@ pub enum LakeError {
         /// The columns that it has.
         columns: Vec<&'static str>,
     },
+    /// The thread that keeps the tables in order cannot be had.
+    #[error("starting the lake's keeper: {0}")]
+    Keeper(std::io::Error),
     /// The Delta library cannot be started.
     #[error("starting the Delta engine: {0}")]
     Start(Box<delta_kernel::KernelError>),

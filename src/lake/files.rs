@@ -43,10 +43,7 @@ pub(super) fn file_schema(spec: &TableSpec) -> SchemaRef {
 }
 
 /// The rows of `batch` by partition, without the partition columns.
-pub(super) fn by_partition(
-    spec: &TableSpec,
-    batch: &RecordBatch,
-) -> Result<BTreeMap<Partition, RecordBatch>, ArrowError> {
+fn by_partition(spec: &TableSpec, batch: &RecordBatch) -> Result<BTreeMap<Partition, RecordBatch>, ArrowError> {
     let keys: Vec<&StringArray> = spec
         .partition
         .iter()
@@ -74,6 +71,18 @@ pub(super) fn by_partition(
             Ok((partition, take_record_batch(&batch, &UInt32Array::from(rows))?))
         })
         .collect()
+}
+
+/// The rows of `batch` by partition, sorted, without the partition columns.
+pub(super) fn sorted_by_partition(
+    place: Place<'_>,
+    spec: &TableSpec,
+    batch: &RecordBatch,
+) -> Result<BTreeMap<Partition, RecordBatch>, LakeError> {
+    let schema = file_schema(spec);
+    let parts = by_partition(spec, batch).map_err(|error| place.arrow(error))?;
+    let parts = parts.into_iter().map(|(partition, rows)| Ok((partition, sorted(&schema, &[rows])?)));
+    parts.collect::<Result<_, ArrowError>>().map_err(|error| place.arrow(error))
 }
 
 /// The columns of `batch` that are no lists, as bytes that compare as the rows do, from the left.

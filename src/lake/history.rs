@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    fs,
     sync::Arc,
 };
 
@@ -12,10 +11,10 @@ use arrow::{
 };
 use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use larder_records::{Names, Time};
-use serde_json::Value;
 
 use super::{
-    error::{CellError, LakeError, io},
+    error::{CellError, LakeError},
+    log::{self, Log},
     row::{Row, tell},
     table::{APPLICATION, Engine, Table, url},
 };
@@ -103,7 +102,11 @@ impl Table {
     /// The change feed, in batches.
     fn feed(&self, engine: &Arc<Engine>) -> Result<Vec<Feed>, LakeError> {
         let place = self.place();
-        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), 0, Some(self.version()))
+        let first = self.first_told()?;
+        if first > self.version() {
+            return Ok(Vec::new());
+        }
+        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(self.version()))
             .and_then(|feed| feed.into_scan_builder().build())
             .and_then(|scan| scan.execute(engine.clone()))
             .map_err(|error| place.delta(error))?;
@@ -136,11 +139,28 @@ impl Table {
         Ok(batches)
     }
 
+    /// The first version from which on the feed can be read: vacuum takes what is older than the table's retention.
+    fn first_told(&self) -> Result<u64, LakeError> {
+        let is_there = |version| -> Result<bool, LakeError> {
+            let actions = log::actions(&self.root, version)?;
+            let told = actions.iter().any(|action| action.get("cdc").is_some());
+            let needed = actions.iter().filter(|action| !told && log::changes_rows(action));
+            let needed = needed.filter_map(|action| log::named(action, "add").or_else(|| log::named(action, "remove")));
+            let told = actions.iter().filter_map(|action| log::named(action, "cdc"));
+            Ok(needed.chain(told).all(|path| self.root.join(path).exists()))
+        };
+        let log = Log::of(&self.root)?;
+        let mut first = self.version() + 1;
+        while first > 0 && log.commits.contains_key(&(first - 1)) && is_there(first - 1)? {
+            first -= 1;
+        }
+        Ok(first)
+    }
+
     /// The epoch that the commit of `version` carries.
     fn epoch_of(&self, version: u64) -> Result<Option<u64>, LakeError> {
-        let path = self.root.join("_delta_log").join(format!("{version:020}.json"));
-        let text = fs::read_to_string(&path).map_err(io(&path))?;
-        Ok(text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|action| {
+        let actions = log::actions(&self.root, version)?;
+        Ok(actions.iter().find_map(|action| {
             let transaction = action.get("txn").filter(|txn| txn["appId"] == APPLICATION)?;
             transaction.get("version")?.as_u64()
         }))

@@ -11,7 +11,7 @@ use delta_kernel::{
 };
 use serde_json::Value;
 
-use super::{files::Partition, spec::TableSpec};
+use super::{files::Partition, log::relative, spec::TableSpec};
 
 /// A data file of a table.
 pub(super) struct LiveFile {
@@ -26,6 +26,7 @@ pub(super) struct LiveFile {
 }
 
 /// The files of a table at one version, with the log's actions that brought them.
+#[derive(Default)]
 pub(super) struct Live {
     pub(super) files: Vec<LiveFile>,
     actions: Vec<RecordBatch>,
@@ -44,7 +45,7 @@ impl LiveFile {
 impl Live {
     /// The files of `snapshot`, whose table lies in `root`.
     pub(super) fn of(snapshot: &SnapshotRef, root: &Path, spec: &TableSpec, engine: &dyn Engine) -> KernelResult<Self> {
-        let mut live = Self { files: Vec::new(), actions: Vec::new() };
+        let mut live = Self::default();
         for metadata in snapshot.clone().scan_builder().build()?.scan_metadata(engine)? {
             let data = metadata?.scan_files.apply_selection_vector()?;
             let batch = ArrowEngineData::try_from_engine_data(data)?.record_batch().clone();
@@ -67,8 +68,7 @@ impl Live {
             let values = values.column(1).as_string_opt::<i32>()?;
             let stats = text(stats, row).and_then(|stats| serde_json::from_str(stats).ok()).unwrap_or(Value::Null);
             self.files.push(LiveFile {
-                // Larder's own paths hold nothing that would be escaped.
-                path: root.join(paths.value(row)),
+                path: root.join(relative(paths.value(row))?),
                 partition: spec
                     .partition
                     .iter()

@@ -2,52 +2,67 @@
 //!
 //! Input tables grow; view tables are sets of rows that come and go, with a change feed. Each call is one atomic commit of one
 //! table, on the disk when it returns, that carries its epoch as the application transaction `larder`. A process that dies
-//! in between leaves files that no commit names, and nothing else. `docs/lake.md` tells every column.
+//! in between leaves files that no commit names, and nothing else. When all tables show an epoch, a row of `epochs` says so.
+//! Compaction and vacuum come after commits: in the background where a [`Lake`] is told to. `docs/lake.md` tells every column.
 
 mod cells;
+mod checkpoint;
+mod commit;
 mod committer;
+mod compaction;
+mod epochs;
 mod error;
 mod files;
 mod history;
+mod keeper;
 mod live;
+mod log;
+mod properties;
 mod row;
 mod rows;
 mod spec;
+mod staging;
 mod table;
-mod tidy;
+mod tables;
+mod vacuum;
+mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use delta_kernel::object_store::local::LocalFileSystem;
-use delta_kernel_default_engine::{DefaultEngineBuilder, executor::tokio::TokioMultiThreadExecutor};
 use larder_records::{ApplianceId, Digest, FrameKey, FrameResult, Names, Position, Reading, views::Day};
 
 pub use self::{
     error::{CellError, LakeError},
     history::{RowChange, ToldChange},
     row::{Row, in_words},
+    rows::epochs::{Shown, TableVersion},
     rows::visions::{Held, KnownVision, VisionDay, day_of},
     spec::{ColumnSpec, Kind, TableSpec},
+    vacuum::Removed,
 };
 use self::{
     error::{Place, io},
+    keeper::Keeper,
     rows::{
         Month,
         frames::{self, FrameRow, ResultKey, SightingRow},
     },
     table::{Engine, Table},
+    tables::Tables,
 };
 
-/// The tables of one folder.
+/// The tables of one folder. Several threads may write different tables at once.
 pub struct Lake {
     dir: PathBuf,
-    engine: Arc<Engine>,
-    tables: BTreeMap<&'static str, Table>,
+    tables: Arc<Tables>,
+    /// None where tables are kept in order by whoever writes them.
+    keeper: Option<Keeper>,
 }
 
 /// What a table amounts to.
@@ -75,28 +90,55 @@ impl Lake {
     /// [`LakeError`] where something cannot be read.
     pub fn open(dir: &Path) -> Result<Self, LakeError> {
         fs::create_dir_all(dir).map_err(io(dir))?;
-        let specs: Vec<_> = rows::INPUTS.into_iter().chain(rows::VIEWS).collect();
         for entry in fs::read_dir(dir).map_err(io(dir))? {
             let entry = entry.map_err(io(dir))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let known = specs.iter().any(|spec| spec.name == name) && entry.path().is_dir();
+            let known = rows::all().any(|spec| spec.name == name) && entry.path().is_dir();
             if !known && !name.starts_with('.') {
                 return Err(LakeError::NotALake { path: dir.to_owned(), found: name });
             }
         }
-        // Reading a log waits for the disk more than it computes.
-        let executor = TokioMultiThreadExecutor::new_owned_runtime(Some(2), None);
-        let executor = executor.map_err(|error| LakeError::Start(Box::new(error)))?;
-        let engine = Arc::new(
-            DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(Arc::new(executor)).build(),
-        );
-        let mut tables = BTreeMap::new();
-        for spec in specs {
-            if let Some(table) = Table::open(&engine, dir.join(spec.name), spec)? {
-                tables.insert(spec.name, table);
-            }
+        Ok(Self { dir: dir.to_owned(), tables: Arc::new(Tables::open(dir)?), keeper: None })
+    }
+
+    /// From now on tables are compacted and vacuumed by a thread of their own, which ends with the lake.
+    ///
+    /// # Errors
+    /// [`LakeError::Keeper`] where no thread can be had.
+    pub fn keep_in_background(&mut self) -> Result<(), LakeError> {
+        if self.keeper.is_none() {
+            self.keeper = Some(Keeper::start(self.tables.clone())?);
         }
-        Ok(Self { dir: dir.to_owned(), engine, tables })
+        Ok(())
+    }
+
+    /// Lets every table that there is say of itself that versions can be read for so long after a newer one replaced them.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read or written.
+    pub fn retain(&self, retention: Duration) -> Result<(), LakeError> {
+        self.tables.retain(retention)
+    }
+
+    /// Takes away what no version of a table within `retain` needs, or else within the retention that the table tells of
+    /// itself; with `dry`, only tells what that is. Nothing is removed that a commit under way has written.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read, or something cannot be removed.
+    pub fn vacuum(&self, retain: Option<Duration>, dry: bool) -> Result<Vec<Removed>, LakeError> {
+        self.tables.vacuum(retain, dry)
+    }
+
+    /// Says in the table `epochs` that all tables show `epoch` as they are now; whether there was anything to say. Written last.
+    ///
+    /// # Errors
+    /// As [`Lake::append`].
+    pub fn show(&self, epoch: u64) -> Result<bool, LakeError> {
+        let said = self.tables.show(epoch)?;
+        if said {
+            self.keep(Shown::TABLE.name);
+        }
+        Ok(said)
     }
 
     /// The rows of a table, in no particular order; their texts are interned into `names`.
@@ -106,7 +148,7 @@ impl Lake {
     pub fn read<R: Row>(&self, names: &mut Names) -> Result<Vec<R>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
-        for batch in table.read(&self.engine)? {
+        for batch in table.read(self.engine())? {
             rows.extend(R::read(&batch, names)?);
         }
         Ok(rows)
@@ -117,12 +159,13 @@ impl Lake {
     /// # Errors
     /// [`LakeError::StaleEpoch`] where the table is at `epoch` or behind it; [`LakeError::Conflict`] where another process
     /// wrote the table; [`LakeError`] where something cannot be written. The table is then as it was.
-    pub fn append<R: Row>(&mut self, names: &Names, epoch: u64, rows: &[R]) -> Result<(), LakeError> {
-        let (table, engine) = self.table(R::TABLE)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        table.append(engine, epoch, &R::write(rows, names)?, &[])
+    pub fn append<R: Row>(&self, names: &Names, epoch: u64, rows: &[R]) -> Result<(), LakeError> {
+        self.write(R::TABLE, |table, engine| {
+            if rows.is_empty() {
+                return Ok(());
+            }
+            table.append(engine, epoch, &R::write(rows, names)?, &[])
+        })
     }
 
     /// Adds `readings`, and says in the same commit how far feeds are in the lake with them: all before the positions
@@ -131,17 +174,18 @@ impl Lake {
     /// # Errors
     /// As [`Lake::append`].
     pub fn append_covering(
-        &mut self,
+        &self,
         names: &Names,
         epoch: u64,
         readings: &[Reading],
         covered: &[Position],
     ) -> Result<(), LakeError> {
-        let (table, engine) = self.table(Reading::TABLE)?;
-        if readings.is_empty() && covered.is_empty() {
-            return Ok(());
-        }
-        table.append(engine, epoch, &Reading::write(readings, names)?, covered)
+        self.write(Reading::TABLE, |table, engine| {
+            if readings.is_empty() && covered.is_empty() {
+                return Ok(());
+            }
+            table.append(engine, epoch, &Reading::write(readings, names)?, covered)
+        })
     }
 
     /// The first offset of the feed `source` that is not in the lake; none where nothing is known of the feed.
@@ -150,14 +194,14 @@ impl Lake {
     /// [`LakeError`] where the log cannot be read.
     pub fn covered(&self, source: &str) -> Result<Option<u64>, LakeError> {
         let Some(table) = self.tables.get(Reading::TABLE.name) else { return Ok(None) };
-        table.covered(&self.engine, source)
+        table.covered(self.engine(), source)
     }
 
     /// Applies `changes` to a table, as of `epoch`: rows with how many times more, or less, they are to be there.
     ///
     /// # Errors
     /// As [`Lake::append`]; and [`LakeError::Missing`] where a row is withdrawn that the table does not hold.
-    pub fn apply<R: Row>(&mut self, names: &Names, epoch: u64, changes: Vec<(R, isize)>) -> Result<(), LakeError> {
+    pub fn apply<R: Row>(&self, names: &Names, epoch: u64, changes: Vec<(R, isize)>) -> Result<(), LakeError> {
         let mut net: BTreeMap<R, isize> = BTreeMap::new();
         for (row, diff) in changes {
             *net.entry(row).or_default() += diff;
@@ -167,11 +211,12 @@ impl Lake {
             repeated.flat_map(|(row, times)| std::iter::repeat_n(row.clone(), times)).collect()
         };
         let (inserted, deleted) = (times(1), times(-1));
-        let (table, engine) = self.table(R::TABLE)?;
-        if inserted.is_empty() && deleted.is_empty() {
-            return Ok(());
-        }
-        table.replace(engine, epoch, &R::write(&inserted, names)?, &R::write(&deleted, names)?)
+        self.write(R::TABLE, |table, engine| {
+            if inserted.is_empty() && deleted.is_empty() {
+                return Ok(());
+            }
+            table.replace(engine, Some(epoch), &R::write(&inserted, names)?, &R::write(&deleted, names)?)
+        })
     }
 
     /// Adds vision results: rows of `sightings`, then rows of `frames`.
@@ -181,7 +226,7 @@ impl Lake {
     ///
     /// # Errors
     /// As [`Lake::append`].
-    pub fn append_frames(&mut self, names: &Names, epoch: u64, results: &[FrameResult]) -> Result<(), LakeError> {
+    pub fn append_frames(&self, names: &Names, epoch: u64, results: &[FrameResult]) -> Result<(), LakeError> {
         let orphans = self.orphan_sightings()?;
         let (frames, sightings): (Vec<FrameRow>, Vec<Vec<SightingRow>>) = results.iter().map(frames::split).unzip();
         let sightings: Vec<_> = sightings.into_iter().flatten().filter(|row| !orphans.contains(&row.key())).collect();
@@ -247,7 +292,7 @@ impl Lake {
     fn read_day<R: Row>(&self, appliance: ApplianceId, day: Day, names: &mut Names) -> Result<Vec<R>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
         let (text, month) = (names.text(appliance.0).to_owned(), Month::of_day(day).text());
-        let batches = table.read_files(&self.engine, |file| {
+        let batches = table.read_files(self.engine(), |file| {
             file.partition.last().is_none_or(|of| *of == month) && file.may_hold("appliance", &[&text])
         })?;
         let rows: Result<Vec<Vec<R>>, LakeError> = batches.iter().map(|batch| R::read(batch, names)).collect();
@@ -273,7 +318,7 @@ impl Lake {
     /// [`LakeError`] where the feed cannot be read.
     pub fn history<R: Row>(&self, names: &mut Names) -> Result<Vec<RowChange<R>>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
-        table.history(&self.engine, names)
+        table.history(self.engine(), names)
     }
 
     /// What happened to the rows of the table `name` in which each of `key`'s columns reads so, the oldest first.
@@ -282,12 +327,12 @@ impl Lake {
     /// [`LakeError::NoHistory`] where there is no such table, or it keeps no change feed; [`LakeError::NoColumn`];
     /// [`LakeError`] where the feed cannot be read.
     pub fn told_history(&self, name: &str, key: &[(String, String)]) -> Result<Vec<ToldChange>, LakeError> {
-        let keeps = |table: &&Table| table.spec.feed;
+        let keeps = |table: &Table| table.spec.feed;
         let Some(table) = self.tables.get(name).filter(keeps) else {
-            let tables = self.tables.values().filter(keeps).map(|table| table.spec.name).collect();
+            let tables = self.tables.all().filter(keeps).map(|table| table.spec.name).collect();
             return Err(LakeError::NoHistory { table: name.to_owned(), tables });
         };
-        table.told_history(&self.engine, key)
+        table.told_history(self.engine(), key)
     }
 
     /// The epoch of the newest commit to a table.
@@ -297,7 +342,7 @@ impl Lake {
 
     /// The newest epoch of any table.
     pub fn last_epoch(&self) -> Option<u64> {
-        self.tables.values().filter_map(Table::epoch).max()
+        self.tables.all().filter_map(|table| table.epoch()).max()
     }
 
     /// What each table amounts to, inputs first.
@@ -305,13 +350,12 @@ impl Lake {
     /// # Errors
     /// [`LakeError`] where a log cannot be read.
     pub fn info(&self) -> Result<Vec<TableInfo>, LakeError> {
-        let names = rows::INPUTS.iter().chain(&rows::VIEWS).map(|spec| spec.name);
-        names
-            .filter_map(|name| Some((name, self.tables.get(name)?)))
-            .map(|(name, table)| {
-                let files = table.live(&self.engine)?.files;
+        self.tables
+            .all()
+            .map(|table| {
+                let files = table.live(self.engine())?.files;
                 Ok(TableInfo {
-                    table: name.to_owned(),
+                    table: table.spec.name.to_owned(),
                     rows: files.iter().map(|file| file.rows).sum(),
                     files: files.len() as u64,
                     bytes: files.iter().map(|file| file.bytes).sum(),
@@ -335,7 +379,7 @@ impl Lake {
                 let (mut rows, mut sum) = (0, 0_u128);
                 if let Some(table) = self.tables.get(spec.name) {
                     let path = self.dir.join(spec.name);
-                    for batch in table.read(&self.engine)? {
+                    for batch in table.read(self.engine())? {
                         let place = Place { path: &path, table: spec.name };
                         for row in &files::comparable(&batch).map_err(|error| place.arrow(error))? {
                             rows += 1;
@@ -348,16 +392,28 @@ impl Lake {
             .collect()
     }
 
-    /// The table of `spec`, made where it is missing.
-    fn table(&mut self, spec: TableSpec) -> Result<(&mut Table, &Engine), LakeError> {
-        let Self { dir, engine, tables } = self;
-        let table = match tables.entry(spec.name) {
-            std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
-            std::collections::btree_map::Entry::Vacant(none) => {
-                none.insert(Table::create(engine, dir.join(spec.name), spec)?)
-            }
-        };
-        Ok((table, engine))
+    /// Does `work` with the table of `spec`, made where it is missing.
+    fn write(
+        &self,
+        spec: TableSpec,
+        work: impl FnOnce(&mut Table, &Engine) -> Result<(), LakeError>,
+    ) -> Result<(), LakeError> {
+        let slot = self.tables.slot(spec.name).ok_or(LakeError::UnknownTable { table: spec.name })?;
+        slot.write(self.engine(), |table| work(table, self.engine()))?;
+        self.keep(spec.name);
+        Ok(())
+    }
+
+    /// Sees to it that the table `name` is kept in order.
+    fn keep(&self, name: &'static str) {
+        match &self.keeper {
+            Some(keeper) => keeper.tell(name),
+            None => self.tables.keep(name),
+        }
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.tables.engine
     }
 }
 

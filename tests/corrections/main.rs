@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

@@ -6,6 +6,7 @@ mod broken;
 mod corrections;
 mod force;
 mod history;
+mod lake;
 mod law;
 mod oracles;
 #[path = "../python/mod.rs"]

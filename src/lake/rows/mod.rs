@@ -1,5 +1,6 @@
 //! The tables, column by column. `docs/lake.md` tells what each column means.
 
+pub(super) mod epochs;
 pub(super) mod frames;
 mod inputs;
 mod views;
@@ -45,6 +46,11 @@ pub(super) const VIEWS: [TableSpec; 11] = [
     MarketPair::TABLE,
     ReviewItem::TABLE,
 ];
+
+/// Every table: inputs, then views, then which versions of them go together.
+pub(super) fn all() -> impl Iterator<Item = TableSpec> {
+    INPUTS.into_iter().chain(VIEWS).chain([epochs::Shown::TABLE])
+}
 
 /// The calendar month of a time, in UTC, as `2026-03`.
 pub(super) struct Month(Time);

@@ -6,7 +6,7 @@ use super::*;
 fn what_a_killed_commit_leaves_is_never_read() {
     let dir = folder();
     let mut dice = Dice::new(21);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let rows: Vec<Inventory> = set(&mut dice, 20);
     lake.apply(&dice.names, 1, rows[..10].iter().map(|row| (*row, 1)).collect()).unwrap();
     drop(lake);
@@ -16,7 +16,7 @@ fn what_a_killed_commit_leaves_is_never_read() {
         fs::write(table.join(path), b"PAR1").unwrap();
     }
 
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     assert_eq!(read_sorted::<Inventory>(&lake), rows[..10]);
     lake.apply(&dice.names, 2, rows[10..].iter().map(|row| (*row, 1)).collect()).unwrap();
     assert_eq!(read_sorted::<Inventory>(&lake), rows);
@@ -34,7 +34,7 @@ fn a_table_that_was_never_finished_is_made_again() {
     fs::create_dir_all(dir.path().join("visits/_delta_log")).unwrap();
     fs::write(dir.path().join("visits/_delta_log/.00000000000000000000.1.tmp"), b"{").unwrap();
     let mut dice = Dice::new(22);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let rows: Vec<Visit> = set(&mut dice, 10);
     lake.append(&dice.names, 1, &rows).unwrap();
     assert_eq!(read_sorted::<Visit>(&lake), rows);
@@ -46,9 +46,9 @@ fn two_writers_are_told_apart_and_neither_breaks_the_table() {
     let mut dice = Dice::new(23);
     let rows: Vec<Visit> = set(&mut dice, 30);
     let changes = |rows: &[Visit]| rows.iter().map(|row| (*row, 1)).collect::<Vec<_>>();
-    let mut first = Lake::open(dir.path()).unwrap();
+    let first = Lake::open(dir.path()).unwrap();
     first.apply(&dice.names, 1, changes(&rows[..10])).unwrap();
-    let mut second = Lake::open(dir.path()).unwrap();
+    let second = Lake::open(dir.path()).unwrap();
     first.apply(&dice.names, 2, changes(&rows[10..20])).unwrap();
     let refused = second.apply(&dice.names, 2, changes(&rows[20..]));
     assert!(matches!(refused, Err(LakeError::Conflict { table: "visits", version: 2, .. })), "{refused:?}");
@@ -63,14 +63,14 @@ fn sightings_whose_frame_never_came_are_completed_not_doubled() {
     let mut frames = results(&mut dice, 30);
     frames.retain(|frame| !frame.sightings.is_empty());
     let (before, lost) = frames.split_at(frames.len() / 2);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     lake.append_frames(&dice.names, 1, before).unwrap();
     // The process dies between the commit of the sightings and that of their frames.
     let sightings: Vec<_> = lost.iter().flat_map(|frame| frames::split(frame).1).collect();
     lake.append(&dice.names, 2, &sightings).unwrap();
     drop(lake);
 
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let mut held = lake.read_frames(&mut Names::default()).unwrap();
     held.sort();
     assert_eq!(held, before);
@@ -88,7 +88,7 @@ fn how_far_a_feed_is_covered_stands_in_one_commit_with_its_readings() {
     let mut dice = Dice::new(25);
     let rows: Vec<Reading> = set(&mut dice, 20);
     let covered = |source: &str, offset| Position { source: source.into(), offset };
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     assert_eq!(lake.covered("kitchens/0").unwrap(), None);
     let both = [covered("kitchens/0", 12), covered("kitchens/1", 8)];
     lake.append_covering(&dice.names, 1, &rows, &both).unwrap();
@@ -99,7 +99,7 @@ fn how_far_a_feed_is_covered_stands_in_one_commit_with_its_readings() {
     assert!(matches!(refused, Err(LakeError::StaleEpoch { .. })), "{refused:?}");
     drop(lake);
 
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     // as compacting and checkpoints leave it
     for epoch in 3..40 {
         lake.append_covering(&dice.names, epoch, &[], &[covered("kitchens/2", epoch)]).unwrap();

@@ -43,7 +43,7 @@ fn follows<R: Row + Throw + std::fmt::Debug>(seed: u64, steps: &[(usize, usize)]
         net.retain(|_, times| *times != 0);
         // Changes come unconsolidated and in any order.
         let changes = net.iter().rev().flat_map(|(row, times)| [(row.clone(), times + 1), (row.clone(), -1)]).collect();
-        let version = lake.tables.get(R::TABLE.name).map(Table::version);
+        let version = lake.tables.get(R::TABLE.name).map(|table| table.version());
         lake.apply(&dice.names, epoch as u64, changes).unwrap();
 
         for (row, times) in &net {
@@ -96,7 +96,7 @@ proptest! {
 fn many_small_commits_become_few_files() {
     let dir = folder();
     let mut dice = Dice::new(11);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let rows: Vec<Inventory> = set(&mut dice, 100);
     for (epoch, row) in rows.iter().enumerate() {
         lake.apply(&dice.names, epoch as u64, vec![(*row, 1)]).unwrap();
@@ -111,7 +111,7 @@ fn many_small_commits_become_few_files() {
 fn only_files_that_hold_a_withdrawn_row_are_rewritten() {
     let dir = folder();
     let mut names = Names::default();
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let mut visit = |appliance: &str, day: i64| Visit {
         appliance: ApplianceId(names.intern(appliance).unwrap()),
         sensor: SensorId(names.intern("door").unwrap()),
@@ -124,7 +124,15 @@ fn only_files_that_hold_a_withdrawn_row_are_rewritten() {
         lake.apply(&names, epoch as u64, vec![(row, 1)]).unwrap();
     }
     let paths = |lake: &Lake| -> BTreeSet<PathBuf> {
-        lake.tables["visits"].live(&lake.engine).unwrap().files.into_iter().map(|file| file.path).collect()
+        lake.tables
+            .get("visits")
+            .unwrap()
+            .live(lake.engine())
+            .unwrap()
+            .files
+            .into_iter()
+            .map(|file| file.path)
+            .collect()
     };
     let before = paths(&lake);
     lake.apply(&names, 9, vec![(a, -1), (Visit { closed: Some(Time(Time::HOUR)), ..a }, 1)]).unwrap();

@@ -23,7 +23,10 @@ macro_rules! for_each_plain_row {
 
 mod crash;
 mod dice;
+mod epochs;
 mod history;
+mod keeping;
+mod killed;
 mod readers;
 
 use std::collections::BTreeSet;
@@ -49,7 +52,7 @@ fn read_sorted<R: Row>(lake: &Lake) -> Vec<R> {
     rows
 }
 
-fn comes_back<R: Row + Throw + std::fmt::Debug>(lake: &mut Lake, dice: &mut Dice) {
+fn comes_back<R: Row + Throw + std::fmt::Debug>(lake: &Lake, dice: &mut Dice) {
     let rows: Vec<R> = set(dice, 40);
     if R::TABLE.feed {
         lake.apply(&dice.names, 1, rows.iter().map(|row| (row.clone(), 1)).collect()).unwrap();
@@ -98,8 +101,8 @@ impl Row for Result {
 fn every_row_comes_back_as_it_was_also_after_reopening() {
     let dir = folder();
     let mut dice = Dice::new(1);
-    let mut lake = Lake::open(dir.path()).unwrap();
-    for_each_plain_row!(comes_back(&mut lake, &mut dice));
+    let lake = Lake::open(dir.path()).unwrap();
+    for_each_plain_row!(comes_back(&lake, &mut dice));
     let frames = results(&mut dice, 40);
     lake.append_frames(&dice.names, 1, &frames).unwrap();
     let visits: Vec<Visit> = read_sorted(&lake);
@@ -134,6 +137,7 @@ fn the_documentation_tells_every_column() {
     for_each_plain_row!(is_told());
     is_told::<frames::FrameRow>();
     is_told::<frames::SightingRow>();
+    is_told::<Shown>();
 }
 
 #[test]
@@ -141,9 +145,9 @@ fn the_digest_depends_on_the_rows_alone() {
     let (one, other) = (folder(), folder());
     let mut dice = Dice::new(2);
     let rows: Vec<Movement> = set(&mut dice, 60);
-    let mut whole = Lake::open(one.path()).unwrap();
+    let whole = Lake::open(one.path()).unwrap();
     whole.apply(&dice.names, 1, rows.iter().map(|row| (row.clone(), 1)).collect()).unwrap();
-    let mut pieces = Lake::open(other.path()).unwrap();
+    let pieces = Lake::open(other.path()).unwrap();
     for (epoch, part) in rows.rchunks(7).enumerate() {
         pieces.apply(&dice.names, epoch as u64, part.iter().map(|row| (row.clone(), 1)).collect()).unwrap();
     }
@@ -173,7 +177,7 @@ fn a_table_with_other_columns_is_refused() {
 fn an_epoch_is_taken_once() {
     let dir = folder();
     let mut dice = Dice::new(3);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let rows: Vec<Reading> = set(&mut dice, 5);
     lake.append(&dice.names, 7, &rows).unwrap();
     let again = lake.append(&dice.names, 7, &rows);
@@ -185,7 +189,7 @@ fn an_epoch_is_taken_once() {
 fn a_row_that_is_not_there_cannot_be_withdrawn() {
     let dir = folder();
     let mut dice = Dice::new(4);
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let rows: Vec<Visit> = set(&mut dice, 10);
     lake.apply(&dice.names, 1, rows[1..].iter().map(|row| (*row, 1)).collect()).unwrap();
     let refused = lake.apply(&dice.names, 2, vec![(rows[0], -1), (rows[1], -1)]);
@@ -196,7 +200,7 @@ fn a_row_that_is_not_there_cannot_be_withdrawn() {
 #[test]
 fn a_name_without_a_text_is_refused() {
     let dir = folder();
-    let mut lake = Lake::open(dir.path()).unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
     let row = Dice::new(5).throw::<Visit>();
     let error = lake.append(&Names::default(), 1, &[row]).unwrap_err().to_string();
     assert!(error.contains("visits") && error.contains("appliance"), "{error}");

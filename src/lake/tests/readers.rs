@@ -17,7 +17,7 @@ fn query_program() -> Option<PathBuf> {
 }
 
 /// Fills the table of `R` in several commits, with rows that go again, and writes what it should hold to `expected`.
-fn fill<R: Row + Throw>(lake: &mut Lake, dice: &mut Dice, expected: &Path) {
+fn fill<R: Row + Throw>(lake: &Lake, dice: &mut Dice, expected: &Path) {
     let mut rows: Vec<R> = set(dice, 60);
     for (epoch, part) in rows.chunks(20).enumerate() {
         lake.append(&dice.names, epoch as u64, part).unwrap();
@@ -43,8 +43,8 @@ fn other_readers_see_the_same_rows() {
     let Some(python) = python("deltalake, duckdb, duckdb_extensions, polars, pyarrow") else { return };
     let (dir, expected) = (folder(), folder());
     let mut dice = Dice::new(31);
-    let mut lake = Lake::open(dir.path()).unwrap();
-    for_each_plain_row!(fill(&mut lake, &mut dice, expected.path()));
+    let lake = Lake::open(dir.path()).unwrap();
+    for_each_plain_row!(fill(&lake, &mut dice, expected.path()));
     let frames = results(&mut dice, 40);
     lake.append_frames(&dice.names, 1, &frames).unwrap();
     let (rows, sightings): (Vec<_>, Vec<_>) = frames.iter().map(frames::split).unzip();
