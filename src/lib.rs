@@ -17,6 +17,7 @@ pub mod feeds;
 pub mod files;
 pub mod gallery;
 pub mod lake;
+pub mod lookout;
 pub mod picture;
 pub mod service;
 mod wholes;

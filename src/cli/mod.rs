@@ -11,6 +11,7 @@ mod features;
 mod import;
 mod kafka;
 mod lake;
+mod lookout;
 mod output;
 mod query;
 mod record;
@@ -60,6 +61,7 @@ enum Command {
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
     Run(run::Run),
+    Vision(lookout::Lookout),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
     Revise(revise::Revise),
@@ -99,6 +101,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Run(run) => run.run(&output),
+        Command::Vision(lookout) => lookout.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
         Command::Revise(revise) => revise.run(&output),

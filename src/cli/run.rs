@@ -20,6 +20,7 @@ use larder::{
 };
 use larder_records::DeadLetter;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::{output::Output, stop, vision::VisionOptions};
 
@@ -51,8 +52,19 @@ struct Ran {
     seconds: f64,
 }
 
+/// Serves metrics where `config` says so; what they are told.
+pub(super) fn service(config: &Config, runtime: &Runtime, output: &Output) -> anyhow::Result<Arc<Status>> {
+    let status = Arc::new(Status::default());
+    if let Some(address) = config.metrics() {
+        let bound = service::serve(runtime, address, status.clone());
+        let bound = bound.with_context(|| format!("serving metrics at {address}"))?;
+        output.say(&format!("metrics at http://{bound}/metrics"))?;
+    }
+    Ok(status)
+}
+
 /// How often it is told how much waits in Kafka.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Passes on what a run does: to the terminal, the log, the metrics and the dead-letter topic.
 struct Teller {
@@ -115,15 +127,14 @@ impl Run {
         }
         let started = Instant::now();
         let (runtime, stop) = stop::on_signals().context("listening for signals")?;
-        let status = Arc::new(Status::default());
-        if let Some(address) = config.metrics() {
-            let bound = service::serve(&runtime, address, status.clone());
-            let bound = bound.with_context(|| format!("serving metrics at {address}"))?;
-            output.say(&format!("metrics at http://{bound}/metrics"))?;
-        }
-        let vision = VisionOptions { catalogue: config.catalogue(), scenes: config.scenes(), vision: config.vision() };
-        let lake = config.lake();
-        let mut engine = vision.engine(&lake, config.workers())?;
+        let status = service(&config, &runtime, output)?;
+        let vision = VisionOptions::of(&config);
+        let lake = config.lake()?;
+        let mut engine = if config.is_blind() {
+            vision.blind_engine(&lake, config.workers())?
+        } else {
+            vision.engine(&lake, config.workers())?
+        };
         tracing::info!(lake = %lake.display(), seconds = started.elapsed().as_secs_f64(), "the lake is open");
         let mut source = Source::open(config.source(self.from), |partition| {
             engine.lake().covered(partition).map_err(anyhow::Error::from)

@@ -20,7 +20,7 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 23] = [
+pub(super) const ALL: [&str; 24] = [
     "lake",
     "catalogue",
     "scenes",
@@ -34,6 +34,7 @@ pub(super) const ALL: [&str; 23] = [
     "record_limit",
     "patience_seconds",
     "dead_letter_topic",
+    "sightings_topic",
     "kafka.topics]",
     "kafka.properties]",
     "epoch]",

@@ -71,7 +71,7 @@ pub fn encode_frame(frame: &Frame, names: &Names) -> Result<v1::Frame, Refused> 
     })
 }
 
-fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
+pub(super) fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
     let unspecified = i32::from(v1::Modality::Unspecified);
     let known = Modality::ALL.into_iter().find(|modality| i32::from(encode_modality(*modality)) == number);
     if known.is_some() || number == unspecified {
@@ -81,7 +81,7 @@ fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
     }
 }
 
-fn encode_modality(modality: Modality) -> v1::Modality {
+pub(super) fn encode_modality(modality: Modality) -> v1::Modality {
     match modality {
         Modality::Visible => v1::Modality::Visible,
         Modality::Depth => v1::Modality::Depth,

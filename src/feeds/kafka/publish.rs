@@ -246,13 +246,13 @@ impl Playback {
     }
 }
 
-/// A topic for dead letters, beside the table.
-pub struct DeadLetterTopic {
+/// A topic that all is sent to, each record to the partition of its key.
+pub struct Outlet {
     publisher: Publisher,
     topic: String,
 }
 
-impl DeadLetterTopic {
+impl Outlet {
     /// The topic of that name.
     ///
     /// # Errors
@@ -261,6 +261,35 @@ impl DeadLetterTopic {
         let mut publisher = Publisher::new(connection)?;
         publisher.partitions(&topic)?;
         Ok(Self { publisher, topic })
+    }
+
+    /// Sends a record.
+    ///
+    /// # Errors
+    /// [`KafkaError::Send`] where it cannot be taken, or an earlier one was not delivered.
+    pub fn send(&self, record: &v1::KafkaRecord) -> Result<(), KafkaError> {
+        self.publisher.send(&self.topic, None, record)
+    }
+
+    /// Waits until brokers have all that was sent.
+    ///
+    /// # Errors
+    /// [`KafkaError::Send`] where they do not take it.
+    pub fn flush(&self) -> Result<(), KafkaError> {
+        self.publisher.flush()
+    }
+}
+
+/// A topic for dead letters, beside the table.
+pub struct DeadLetterTopic(Outlet);
+
+impl DeadLetterTopic {
+    /// The topic of that name.
+    ///
+    /// # Errors
+    /// As [`Outlet::open`].
+    pub fn open(connection: &Connection, topic: String) -> Result<Self, KafkaError> {
+        Outlet::open(connection, topic).map(Self)
     }
 
     /// Sends `letters`: keyed by topic and partition, as JSON. After a crash a letter may come again, with the same position.
@@ -282,8 +311,8 @@ impl DeadLetterTopic {
                 value: Some(value.to_string().into_bytes().into()),
                 ..v1::KafkaRecord::default()
             };
-            self.publisher.send(&self.topic, None, &record)?;
+            self.0.send(&record)?;
         }
-        if letters.is_empty() { Ok(()) } else { self.publisher.flush() }
+        if letters.is_empty() { Ok(()) } else { self.0.flush() }
     }
 }

@@ -21,6 +21,10 @@ pub enum Carries {
     /// `larder.v1.Frame`: readings and pictures.
     #[default]
     Frames,
+    /// `larder.v1.Seen`: what vision saw in pictures.
+    Sightings,
+    /// `larder.v1.DeadLetter`: what could not be taken in elsewhere.
+    DeadLetters,
     /// `larder.v1.DeclaredMovement`; the key is the appliance.
     Declared,
     /// `larder.v1.Product`.
@@ -35,13 +39,23 @@ pub enum Carries {
 
 impl Carries {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Frames, Self::Declared, Self::Products, Self::Appliances, Self::Corrections, Self::Truth];
+    pub const ALL: [Self; 8] = [
+        Self::Frames,
+        Self::Sightings,
+        Self::DeadLetters,
+        Self::Declared,
+        Self::Products,
+        Self::Appliances,
+        Self::Corrections,
+        Self::Truth,
+    ];
 
     /// Its name in configurations.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Frames => "frames",
+            Self::Sightings => "sightings",
+            Self::DeadLetters => "dead_letters",
             Self::Declared => "declared",
             Self::Products => "products",
             Self::Appliances => "appliances",
@@ -54,6 +68,8 @@ impl Carries {
     pub fn schema(self) -> &'static str {
         match self {
             Self::Frames => "larder.v1.Frame",
+            Self::Sightings => "larder.v1.Seen",
+            Self::DeadLetters => "larder.v1.DeadLetter",
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Products => "larder.v1.Product",
             Self::Appliances => "larder.v1.Appliance",
@@ -108,6 +124,11 @@ pub fn decode(
     }
     Ok(match carries {
         Carries::Frames => Event::Frame(wire::decode_frame(message(value)?, names)?),
+        Carries::Sightings => {
+            let (result, vision) = wire::decode_seen(&message(value)?, names)?;
+            Event::Seen(result, vision)
+        }
+        Carries::DeadLetters => Event::Refused(wire::decode_dead_letter(message(value)?)?),
         Carries::Products => Event::Product(wire::decode_product(&message::<v1::Product>(value)?, names)?),
         Carries::Appliances => Event::Appliance(wire::decode_appliance(&message::<v1::Appliance>(value)?, names)?),
         Carries::Corrections => Event::Correction(wire::decode_correction(&message(value)?, names)?),
@@ -143,6 +164,15 @@ pub fn outgoing(event: &Event, names: &Names) -> Result<Outgoing, Refused> {
         Event::Frame(frame) => {
             let value = wire::encode_frame(frame, names)?.encode_to_vec();
             (Carries::Frames, of(frame.appliance), frame.time, value)
+        }
+        Event::Seen(result, vision) => {
+            let value = wire::encode_seen(result, *vision, names).encode_to_vec();
+            (Carries::Sightings, of(result.key.appliance), result.key.time, value)
+        }
+        Event::Refused(letter) => {
+            // when it was met is nobody's event time
+            let value = wire::encode_dead_letter(letter).encode_to_vec();
+            (Carries::DeadLetters, &*letter.position.source, Time::default(), value)
         }
         Event::Declared(movement) => {
             let value = wire::encode_declared(movement, names)?.encode_to_vec();
