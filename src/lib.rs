@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+pub mod changes;
 pub mod config;
 pub mod corrections;
 #[cfg(feature = "cuda")]

@@ -16,7 +16,7 @@ use crate::{
     eyes::{Eyes, see_all},
     feeds::{
         Event, FeedError,
-        kafka::{KafkaError, Member, Outlet, Received, SCHEMA_HEADER, outgoing},
+        kafka::{Carries, KafkaError, Member, Outlet, Received, SCHEMA_HEADER, outgoing},
     },
 };
 
@@ -53,9 +53,16 @@ pub fn look_out(
                 Some(received) => {
                     first.get_or_insert_with(Instant::now);
                     events += 1;
-                    if let Some((event, at)) = batch.take(received, outlet)? {
-                        send(&event, at, outlet, names)?;
-                        counts.dead_letters += 1;
+                    match received {
+                        (Received::Picture(position, frame), sent_at) => {
+                            batch.pictures.push((position, frame));
+                            batch.sent_at.push(sent_at);
+                        }
+                        (Received::Other(carries, record), _) => pass_on(record, carries, outlet)?,
+                        (Received::Refused(letter), sent_at) => {
+                            counts.dead_letters += 1;
+                            send(&Event::Refused(letter), sent_at, outlet, names)?;
+                        }
                     }
                 }
                 None if first.is_none() => tell(member, counts, None),
@@ -80,38 +87,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Keeps a picture, and passes on what is none; a dead letter is handed back.
-    fn take(
-        &mut self,
-        Received { entry: (position, entry), timestamp_ms, whole }: Received,
-        outlet: &Outlet,
-    ) -> Result<Option<(Event, Option<i64>)>, KafkaError> {
-        match (entry, whole) {
-            (Err(letter), _) => return Ok(Some((Event::Refused(letter), timestamp_ms))),
-            (Ok(Event::Frame(frame)), None) => {
-                self.pictures.push((position, frame));
-                self.sent_at.push(timestamp_ms);
-            }
-            (Ok(_), Some((carries, mut record))) => {
-                if record.headers.iter().all(|header| header.name != SCHEMA_HEADER) {
-                    let value = Some(carries.schema().as_bytes().into());
-                    record.headers.push(v1::kafka_record::Header { name: SCHEMA_HEADER.to_owned(), value });
-                }
-                outlet.send(&record)?;
-            }
-            (Ok(_), None) => {}
-        }
-        Ok(None)
-    }
-
     /// Looks at all pictures, on every core, and sends what is seen.
-    fn look(
-        self,
-        eyes: &Eyes,
-        names: &Names,
-        outlet: &Outlet,
-        counts: &mut Counts,
-    ) -> Result<(), KafkaError> {
+    fn look(self, eyes: &Eyes, names: &Names, outlet: &Outlet, counts: &mut Counts) -> Result<(), KafkaError> {
         let seen = see_all(Some(eyes), &self.pictures);
         for (((position, _), sent_at), seen) in self.pictures.into_iter().zip(self.sent_at).zip(seen) {
             let event = match seen {
@@ -131,13 +108,17 @@ impl Batch {
     }
 }
 
+/// Passes on a record as it came, and says what it is where it does not do so itself.
+fn pass_on(mut record: v1::KafkaRecord, carries: Carries, outlet: &Outlet) -> Result<(), KafkaError> {
+    if record.headers.iter().all(|header| header.name != SCHEMA_HEADER) {
+        let value = Some(carries.schema().as_bytes().into());
+        record.headers.push(v1::kafka_record::Header { name: SCHEMA_HEADER.to_owned(), value });
+    }
+    outlet.send(&record)
+}
+
 /// Sends what came of a record, with that record's timestamp: topics keep both equally long.
-fn send(
-    event: &Event,
-    sent_at: Option<i64>,
-    outlet: &Outlet,
-    names: &Names,
-) -> Result<(), KafkaError> {
+fn send(event: &Event, sent_at: Option<i64>, outlet: &Outlet, names: &Names) -> Result<(), KafkaError> {
     // results and dead letters have a message, whatever they hold
     let Ok(mut out) = outgoing(event, names) else { return Ok(()) };
     out.record.timestamp_ms = sent_at.or(out.record.timestamp_ms);

@@ -94,10 +94,11 @@ impl Lookout {
         status.ready.store(true, Ordering::Relaxed);
         let bar = output.progress("looking", 0, "frames");
         let mut teller = Teller { status: &status, told: None };
-        let counts = look_out(&mut member, &eyes, &mut names, &outlet, config.rhythm(), &stop, |member, counts, took| {
-            bar.set_position(counts.frames);
-            teller.tell(member, counts, took);
-        })?;
+        let counts =
+            look_out(&mut member, &eyes, &mut names, &outlet, config.rhythm(), &stop, |member, counts, took| {
+                bar.set_position(counts.frames);
+                teller.tell(member, counts, took);
+            })?;
         bar.finish_and_clear();
         let Counts { events, frames, sightings, dead_letters, .. } = counts;
         let looked = Looked { events, frames, sightings, dead_letters, seconds: started.elapsed().as_secs_f64() };

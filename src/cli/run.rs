@@ -10,12 +10,14 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
 use larder::{
+    changes::Changes,
     config::Config,
-    engine::{Counts, Watcher, run_live},
+    engine::{Counts, EngineError, Watcher, run_live},
     feeds::{
         FeedError,
         kafka::{DeadLetterTopic, Source, Start},
     },
+    lake::Lake,
     service::{self, Status},
 };
 use larder_records::DeadLetter;
@@ -71,6 +73,7 @@ struct Teller {
     bar: ProgressBar,
     status: Arc<Status>,
     letters: Option<DeadLetterTopic>,
+    changes: Option<Changes>,
     told: Instant,
 }
 
@@ -93,6 +96,10 @@ impl Teller {
 impl Watcher<Source> for Teller {
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), FeedError> {
         Ok(self.letters.as_ref().map_or(Ok(()), |topic| topic.send(letters))?)
+    }
+
+    fn committed(&mut self, lake: &Lake) -> Result<(), EngineError> {
+        self.changes.as_mut().map_or(Ok(()), |changes| changes.follow(lake))
     }
 
     fn idle(&mut self, source: &Source, counts: Counts) {
@@ -141,8 +148,14 @@ impl Run {
         })?;
         let letters = config.dead_letter_topic().map(str::to_owned);
         let letters = letters.map(|topic| DeadLetterTopic::open(&config.connection(), topic)).transpose()?;
+        let changes = config
+            .changes()
+            .map(|(topic, actions)| Changes::open(&config.connection(), topic.to_owned(), actions.map(str::to_owned)));
+        let changes = changes.transpose()?;
         let bar = output.progress("taking in", 0, "events");
-        let mut teller = Teller { bar, status, letters, told: started };
+        let mut teller = Teller { bar, status, letters, changes, told: started };
+        // what a run before this one committed and did not live to send
+        teller.committed(engine.lake())?;
         teller.tell(&source, engine.counts());
         teller.status.ready.store(true, Ordering::Relaxed);
         output.say(&format!("reading {} partitions into {}", source.partitions(), lake.display()))?;

@@ -20,7 +20,7 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 24] = [
+pub(super) const ALL: [&str; 27] = [
     "lake",
     "catalogue",
     "scenes",
@@ -42,6 +42,9 @@ pub(super) const ALL: [&str; 24] = [
     "mib",
     "milliseconds",
     "commit]",
+    "changes]",
+    "topic",
+    "actions_topic",
     "metrics]",
     "address",
     "kitchens",

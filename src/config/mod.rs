@@ -78,6 +78,7 @@ pub struct Config {
     epoch: Epoch,
     #[serde(default)]
     commit: Commit,
+    changes: Option<Changes>,
     metrics: Option<Metrics>,
     /// The file itself: paths in it are relative to where it lies.
     #[serde(skip)]
@@ -162,6 +163,13 @@ struct Epoch {
 struct Commit {
     events: Option<usize>,
     milliseconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changes {
+    topic: Text,
+    actions_topic: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -309,6 +317,12 @@ impl Config {
     /// The topic for dead letters.
     pub fn dead_letter_topic(&self) -> Option<&str> {
         self.kafka.dead_letter_topic.as_ref().map(|topic| topic.0.as_str())
+    }
+
+    /// The topics for changes of the views, and for what is to be done with foods.
+    pub fn changes(&self) -> Option<(&str, Option<&str>)> {
+        let Changes { topic, actions_topic } = self.changes.as_ref()?;
+        Some((&topic.0, actions_topic.as_ref().map(|topic| topic.0.as_str())))
     }
 
     /// When epochs close and commits are made.

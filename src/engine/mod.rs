@@ -31,7 +31,7 @@ pub use workers::DataflowError;
 use crate::{
     catalogue::Catalogue,
     eyes::{Eyes, see_all},
-    feeds::{Entry, Event, FeedError, Truth},
+    feeds::{Entry, Event, FeedError, Truth, kafka::KafkaError},
     lake::{Held, KnownVision, Lake, LakeError, VisionDay},
 };
 use seen::Accepted;
@@ -65,6 +65,12 @@ pub enum EngineError {
         /// The fingerprint of this run's.
         now: larder_records::Digest,
     },
+}
+
+impl From<KafkaError> for EngineError {
+    fn from(error: KafkaError) -> Self {
+        Self::Feed(error.into())
+    }
 }
 
 /// What was taken in so far.

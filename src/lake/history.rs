@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     error::{CellError, LakeError, io},
-    row::{Row, tell},
+    row::{Row, in_json, tell},
     table::{APPLICATION, Engine, Table, url},
 };
 use crate::corrections::stamp;
@@ -51,6 +51,9 @@ pub struct ToldChange {
     pub row: Vec<(String, String)>,
 }
 
+/// Whether a row came, else it went; and its columns, but those that hold nothing.
+pub type JsonChange = (bool, serde_json::Map<String, Value>);
+
 /// Rows of a change feed; of each its version, epoch and time, and whether it came.
 struct Feed {
     rows: RecordBatch,
@@ -69,7 +72,7 @@ impl Table {
             return Err(LakeError::NoColumn { table: self.spec.name, column: column.clone(), columns });
         }
         let mut told = Vec::new();
-        for Feed { rows, changes } in self.feed(engine)? {
+        for Feed { rows, changes } in self.feed(engine, 0, self.version())? {
             let place = self.place();
             let rows = tell(&rows).map_err(|error| place.arrow(error))?;
             for (row, (version, epoch, committed, inserted)) in rows.into_iter().zip(changes) {
@@ -90,7 +93,7 @@ impl Table {
         names: &mut Names,
     ) -> Result<Vec<RowChange<R>>, LakeError> {
         let mut changes = Vec::new();
-        for feed in self.feed(engine)? {
+        for feed in self.feed(engine, 0, self.version())? {
             let rows = R::read(&feed.rows, names)?;
             changes.extend(rows.into_iter().zip(feed.changes).map(|(row, (version, epoch, committed, inserted))| {
                 RowChange { version, epoch, committed, inserted, row }
@@ -100,10 +103,38 @@ impl Table {
         Ok(changes)
     }
 
-    /// The change feed, in batches.
-    fn feed(&self, engine: &Arc<Engine>) -> Result<Vec<Feed>, LakeError> {
+    /// The commits behind `after` that carry an epoch, the newest first: epoch and version.
+    pub(super) fn commits_after(&self, after: Option<u64>) -> Result<Vec<(u64, u64)>, LakeError> {
+        let mut commits = Vec::new();
+        // most often there is one, or none
+        if self.epoch() <= after {
+            return Ok(commits);
+        }
+        for version in (0..=self.version()).rev() {
+            match self.epoch_of(version)? {
+                Some(epoch) if Some(epoch) > after => commits.push((epoch, version)),
+                Some(_) => break,
+                None => {}
+            }
+        }
+        Ok(commits)
+    }
+
+    /// What the commit of `version` did, in JSON: first what went, then what came.
+    pub(super) fn told_changes(&self, engine: &Arc<Engine>, version: u64) -> Result<Vec<JsonChange>, LakeError> {
+        let mut told = Vec::new();
+        for Feed { rows, changes } in self.feed(engine, version, version)? {
+            let rows = in_json(&rows).map_err(|error| self.place().arrow(error))?;
+            told.extend(rows.into_iter().zip(changes).map(|(row, (.., inserted))| (inserted, row)));
+        }
+        told.sort_by_key(|(inserted, _)| *inserted);
+        Ok(told)
+    }
+
+    /// The change feed of the versions from `first` to `last`, in batches.
+    fn feed(&self, engine: &Arc<Engine>, first: u64, last: u64) -> Result<Vec<Feed>, LakeError> {
         let place = self.place();
-        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), 0, Some(self.version()))
+        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(last))
             .and_then(|feed| feed.into_scan_builder().build())
             .and_then(|scan| scan.execute(engine.clone()))
             .map_err(|error| place.delta(error))?;

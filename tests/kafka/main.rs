@@ -7,6 +7,7 @@ mod poison;
 #[path = "../python/mod.rs"]
 mod python;
 mod rig;
+mod roles;
 mod roundtrip;
 mod service;
 

@@ -98,6 +98,12 @@ impl Broker {
         }
     }
 
+    /// The offset behind the last record of a partition.
+    pub fn end(&self, topic: &str, partition: i32) -> u64 {
+        let (_, end) = self.admin().inner().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap();
+        end.try_into().unwrap()
+    }
+
     /// Sends records to a partition.
     pub fn produce(&self, topic: &str, partition: i32, values: &[Option<&[u8]>]) {
         let records = values.iter().map(|value| {

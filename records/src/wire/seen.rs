@@ -42,7 +42,8 @@ pub fn decode_seen(message: &v1::Seen, names: &mut Names) -> Result<(FrameResult
 
 fn sighting(message: &wire::Sighting, names: &mut Names) -> Result<Sighting, WireError> {
     let mut scored = |messages: &[wire::Scored]| -> Result<Vec<(Name, Ppm)>, WireError> {
-        let one = |message: &wire::Scored| Ok((names.intern(present("name", &message.name)?)?, share(message.score_ppm)?));
+        let one =
+            |message: &wire::Scored| Ok((names.intern(present("name", &message.name)?)?, share(message.score_ppm)?));
         messages.iter().map(one).collect()
     };
     let candidates: Vec<_> = scored(&message.candidates)?

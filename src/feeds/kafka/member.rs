@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use larder_records::{Names, wire::v1};
+use larder_records::{DeadLetter, Frame, Names, Position, wire::v1};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -19,16 +19,16 @@ use super::{
     client::Context,
     source::{broker, entry, partitions_of, stays},
 };
-use crate::feeds::{Entry, Event, FeedError};
+use crate::feeds::{Event, FeedError};
 
 /// What a member was handed.
-pub struct Received {
-    /// What it says.
-    pub entry: Entry,
-    /// When it was sent, in milliseconds since 1970.
-    pub timestamp_ms: Option<i64>,
-    /// What its topic carries, and the record itself: of pictures, which are large and have been read, none.
-    pub whole: Option<(Carries, v1::KafkaRecord)>,
+pub enum Received {
+    /// A picture.
+    Picture(Position, Frame),
+    /// A record that is none, and what it is where it does not say so itself.
+    Other(Carries, v1::KafkaRecord),
+    /// A record that cannot be taken in.
+    Refused(DeadLetter),
 }
 
 /// A member of a consumer group: partitions come and go as others join and leave.
@@ -86,11 +86,12 @@ impl Member {
         Ok(Self { consumer, options, topics, moved, next, lag, bytes: 0, complaint: None })
     }
 
-    /// The next record of any partition that is this member's now; none where none comes within `wait`.
+    /// The next record of any partition that is this member's now, and its timestamp in milliseconds since 1970; none where none
+    /// comes within `wait`.
     ///
     /// # Errors
     /// [`FeedError`] where nothing more can be read. What may pass, such as a broker that is gone for a while, is no error.
-    pub fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Received>, FeedError> {
+    pub fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<(Received, Option<i64>)>, FeedError> {
         let message = match self.consumer.poll(wait) {
             None => return Ok(None),
             Some(Ok(message)) => message,
@@ -102,17 +103,19 @@ impl Member {
         let Some((carries, partitions)) = self.topics.get_mut(message.topic()) else { return Ok(None) };
         let (carries, number) = (*carries, message.partition());
         let source = partitions.entry(number).or_insert_with(|| format!("{}/{number}", message.topic()).into()).clone();
-        let entry = entry(&message, source.clone(), carries, self.options.record_limit, names)?;
-        let picture = matches!(&entry.1, Ok(Event::Frame(frame)) if frame.modality.is_image());
-        let whole = (!picture).then(|| (carries, record(&message)));
+        let received = match entry(&message, source.clone(), carries, self.options.record_limit, names)? {
+            (position, Ok(Event::Frame(frame))) if frame.modality.is_image() => Received::Picture(position, frame),
+            (_, Ok(_)) => Received::Other(carries, record(&message)),
+            (_, Err(letter)) => Received::Refused(letter),
+        };
         let (topic, behind) = (message.topic().to_owned(), message.offset() + 1);
-        let received = Received { entry, timestamp_ms: message.timestamp().to_millis(), whole };
+        let sent_at = message.timestamp().to_millis();
         self.bytes += message.payload_len() as u64;
         self.complaint = None;
         drop(message);
         self.next.insert((topic.clone(), number), u64::try_from(behind).unwrap_or_default());
         self.moved.insert(source, (topic, number, behind));
-        Ok(Some(received))
+        Ok(Some((received, sent_at)))
     }
 
     /// How many bytes of records were read.

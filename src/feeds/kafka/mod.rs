@@ -5,6 +5,7 @@
 
 mod capture;
 mod client;
+mod last;
 mod member;
 mod publish;
 mod record;
@@ -13,6 +14,7 @@ mod start;
 
 pub use capture::{Captured, Until, capture};
 pub use client::{Connection, Lag};
+pub use last::last_value;
 pub use member::{Member, Received};
 pub use publish::{DeadLetterTopic, Outlet, Playback, Played, Publisher};
 pub use record::{Carries, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};

@@ -345,7 +345,11 @@ fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseCon
 }
 
 /// The numbers of the partitions that are to be read.
-pub(super) fn partitions_of(consumer: &BaseConsumer<Context>, topic: &Topic, options: &Options) -> Result<Vec<i32>, KafkaError> {
+pub(super) fn partitions_of(
+    consumer: &BaseConsumer<Context>,
+    topic: &Topic,
+    options: &Options,
+) -> Result<Vec<i32>, KafkaError> {
     let known = patiently(options, &format!("looking for the topic {:?}", topic.name), || {
         let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER)?;
         Ok(metadata.topics().first().map_or_else(Vec::new, |topic| {
