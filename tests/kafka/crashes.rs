@@ -13,14 +13,14 @@ use rand_chacha::ChaCha8Rng;
 use super::{frames, kitchen, replay, rig, take_in};
 
 /// Commits as often as it can, so that whatever happens, happens in the midst of one.
-const RESTLESS: &str = "[epoch]\nevents = 50\nmilliseconds = 5\n[commit]\nevents = 100\nmilliseconds = 20\n[kafka]\n";
+pub const RESTLESS: &str = "[epoch]\nevents = 50\nmilliseconds = 5\n[commit]\nevents = 100\nmilliseconds = 20\n[kafka]\n";
 
 /// What a number in the environment says, or else `default`.
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-fn run(config: &Path) -> Child {
+pub fn run(config: &Path) -> Child {
     let mut command = rig::larder(&["--quiet", "run", "--config", rig::text(config)]);
     command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }

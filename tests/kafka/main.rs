@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod crashes;
 mod poison;
 #[path = "../python/mod.rs"]

@@ -146,6 +146,30 @@ impl Broker {
         values
     }
 
+    /// Keys and values of all records of a topic that committed transactions sent, partition by partition.
+    pub fn committed(&self, topic: &str, partitions: i32) -> Vec<(String, serde_json::Value)> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("group.id", topic).set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().unwrap();
+        let mut records = Vec::new();
+        for partition in 0..partitions {
+            let mut place = rdkafka::TopicPartitionList::new();
+            place.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).unwrap();
+            consumer.assign(&place).unwrap();
+            loop {
+                match consumer.poll(Duration::from_secs(30)).expect("no end of the partition") {
+                    Ok(record) => records.push((
+                        String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
+                        serde_json::from_slice(record.payload().unwrap()).unwrap(),
+                    )),
+                    Err(rdkafka::error::KafkaError::PartitionEOF(_)) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        records
+    }
+
     /// Writes a configuration into `dir`: `lake`, this broker, and the rest as given.
     pub fn config(&self, dir: &Path, lake: &str, rest: &str) -> PathBuf {
         let path = dir.join(format!("{lake}.toml"));
