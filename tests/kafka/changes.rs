@@ -53,7 +53,8 @@ fn changes_add_up_to_the_tables_and_no_epoch_is_lost_or_sent_twice_whenever_it_i
     let lake = kitchen.path().join("lake");
     ["changed", "changes", "actions"].into_iter().for_each(|topic| broker.topic(topic, 3));
     replay(&recordings, &["--to-kafka", &broker.address, "--topic", "changed"]);
-    let head = format!("catalogue = \"catalogue\"\n[changes]\ntopic = \"changes\"\nactions_topic = \"actions\"\n{RESTLESS}");
+    let head =
+        format!("catalogue = \"catalogue\"\n[changes]\ntopic = \"changes\"\nactions_topic = \"actions\"\n{RESTLESS}");
     let config = broker.config(kitchen.path(), "lake", &format!("{head}{}", frames("changed")));
     let (kills, seed) = (number("LARDER_KILLS", 5), number("LARDER_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -80,7 +81,10 @@ fn changes_add_up_to_the_tables_and_no_epoch_is_lost_or_sent_twice_whenever_it_i
             .iter()
             .map(|(column, value)| (column.clone(), cell(value.as_str().unwrap_or(&value.to_string()))))
             .collect();
-        assert_eq!(*key, ["appliance", "household", "region"].iter().find_map(|owner| row.get(*owner)).cloned().unwrap_or_default());
+        assert_eq!(
+            *key,
+            ["appliance", "household", "region"].iter().find_map(|owner| row.get(*owner)).cloned().unwrap_or_default()
+        );
         let view = change["view"].as_str().unwrap().to_owned();
         *rows.entry((view, row)).or_default() += if change["change"] == "insert" { 1 } else { -1 };
     }

@@ -5,6 +5,7 @@
 mod changes;
 mod crashes;
 mod poison;
+mod proxy;
 #[path = "../python/mod.rs"]
 mod python;
 mod rig;

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::proxy::Proxy;
 use larder::lake::Lake;
 use larder_records::Digest;
 use rdkafka::{
@@ -39,8 +40,21 @@ impl Broker {
 
     /// A broker of one's own, with its data in `folder`.
     pub fn start(folder: Option<&Path>) -> Self {
-        let mut keeper =
-            Command::new(SCRIPT).arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(folder, Command::new(SCRIPT))
+    }
+
+    /// A broker of one's own that is reached only through the proxy.
+    pub fn behind(proxy: &Proxy) -> Self {
+        let mut command = Command::new(SCRIPT);
+        command.env("LARDER_BROKER_ADVERTISED", proxy.address.port().to_string());
+        let mut broker = Self::started(None, command);
+        proxy.forward(broker.address.parse().unwrap());
+        broker.address = proxy.address.to_string();
+        broker
+    }
+
+    fn started(folder: Option<&Path>, mut script: Command) -> Self {
+        let mut keeper = script.arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut address = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut address).unwrap();
         assert!(!address.is_empty(), "the broker did not start: its message is above");
