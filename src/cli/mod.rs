@@ -22,6 +22,7 @@ mod run;
 mod scene;
 mod simulate;
 mod stop;
+mod top;
 mod vision;
 
 use std::{io, process::ExitCode};
@@ -62,6 +63,7 @@ enum Command {
     Replay(replay::Replay),
     Run(run::Run),
     Vision(lookout::Lookout),
+    Top(top::Top),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
     Revise(revise::Revise),
@@ -102,6 +104,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(&output),
         Command::Run(run) => run.run(&output),
         Command::Vision(lookout) => lookout.run(&output),
+        Command::Top(top) => top.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
         Command::Revise(revise) => revise.run(&output),
