@@ -20,7 +20,7 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 27] = [
+pub(super) const ALL: [&str; 29] = [
     "lake",
     "catalogue",
     "scenes",
@@ -33,6 +33,8 @@ pub(super) const ALL: [&str; 27] = [
     "memory_mib",
     "record_limit",
     "patience_seconds",
+    "pictures",
+    "picture_limit",
     "dead_letter_topic",
     "sightings_topic",
     "kafka.topics]",

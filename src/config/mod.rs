@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use larder_records::wire::MAX_IMAGE_BYTES;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -18,7 +19,7 @@ use serde::{
 
 use crate::{
     engine::Rhythm,
-    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Start, Topic},
+    feeds::kafka::{Carries, Connection, Limits, MAX_RECORD_BYTES, Options, Pictures, Start, Topic},
 };
 use text::{Property, Text};
 
@@ -101,6 +102,9 @@ struct Kafka {
     record_limit: usize,
     #[serde(default = "patience")]
     patience_seconds: u64,
+    pictures: Option<Text>,
+    #[serde(default = "largest_picture")]
+    picture_limit: u64,
     dead_letter_topic: Option<Text>,
     sightings_topic: Option<Text>,
     #[serde(deserialize_with = "topics")]
@@ -194,6 +198,10 @@ fn limit() -> usize {
     MAX_RECORD_BYTES
 }
 
+fn largest_picture() -> u64 {
+    MAX_IMAGE_BYTES
+}
+
 fn patience() -> u64 {
     30
 }
@@ -210,6 +218,10 @@ impl Config {
             ConfigError::Bad { path: path.to_owned(), line: before + 1, problem: keys::explained(error.message()) }
         })?;
         config.path = path.to_owned();
+        if let Some(path) = config.path(config.kafka.pictures.as_ref()) {
+            // a folder that is not there would make a dead letter of every picture
+            fs::read_dir(&path).map(drop).map_err(|source| ConfigError::Io { path, source })?;
+        }
         for (name, Property(value)) in &config.kafka.properties {
             let (name, value) = match name.strip_suffix("_file") {
                 None => (name.as_str(), value.clone()),
@@ -309,7 +321,12 @@ impl Config {
             start: from.unwrap_or(self.kafka.from),
             anew: from.is_some(),
             memory: self.kafka.memory_mib.max(1) << 20,
-            record_limit: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+            limits: Limits {
+                record: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+                pictures: self
+                    .path(self.kafka.pictures.as_ref())
+                    .map(|folder| Pictures { folder, limit: self.kafka.picture_limit.min(MAX_IMAGE_BYTES) }),
+            },
             patience: Duration::from_secs(self.kafka.patience_seconds),
         }
     }

@@ -30,6 +30,9 @@ pub fn decode_frame(message: v1::Frame, names: &mut Names) -> Result<Frame, Wire
             let (time, image) = decode_raw(image)?;
             (stated.unwrap_or(image_modality(&image)), time, Payload::Image(image))
         }
+        Some(Wire::ImageReference(_)) => {
+            return Err(Refused::malformed("a picture that lies elsewhere, and no folder to look for it in").into());
+        }
         None => return Err(Refused::malformed("a frame without payload").into()),
     };
     let agrees = stated.is_none_or(|stated| stated == modality);

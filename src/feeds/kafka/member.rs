@@ -103,7 +103,7 @@ impl Member {
         let Some((carries, partitions)) = self.topics.get_mut(message.topic()) else { return Ok(None) };
         let (carries, number) = (*carries, message.partition());
         let source = partitions.entry(number).or_insert_with(|| format!("{}/{number}", message.topic()).into()).clone();
-        let received = match entry(&message, source.clone(), carries, self.options.record_limit, names)? {
+        let received = match entry(&message, source.clone(), carries, &self.options.limits, names)? {
             (position, Ok(Event::Frame(frame))) if frame.modality.is_image() => Received::Picture(position, frame),
             (_, Ok(_)) => Received::Other(carries, record(&message)),
             (_, Err(letter)) => Received::Refused(letter),

@@ -7,6 +7,7 @@ mod capture;
 mod client;
 mod last;
 mod member;
+mod pictures;
 mod publish;
 mod record;
 mod source;
@@ -16,8 +17,9 @@ pub use capture::{Captured, Until, capture};
 pub use client::{Connection, Lag};
 pub use last::last_value;
 pub use member::{Member, Received};
+pub use pictures::Pictures;
 pub use publish::{DeadLetterTopic, Outlet, Playback, Played, Publisher};
-pub use record::{Carries, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
+pub use record::{Carries, Limits, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
 pub use source::{Options, Source, Topic};
 pub use start::Start;
 

@@ -6,6 +6,7 @@ use larder_records::wire::{self, MAX_IMAGE_BYTES, Refused, WireError, v1};
 use larder_records::{ApplianceId, DeadReason, Names};
 use prost::Message;
 
+use super::Pictures;
 use crate::feeds::{Event, recording::Outgoing};
 
 /// The header that names the message of a record, such as `larder.v1.Product`, whatever its topic carries.
@@ -94,7 +95,23 @@ impl FromStr for Carries {
     }
 }
 
-/// The event of a record: its key, its [`SCHEMA_HEADER`], and its value, which may be at most `limit` bytes long.
+/// How records are read.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest record that is taken in, in bytes.
+    pub record: usize,
+    /// Where pictures lie that records only name.
+    pub pictures: Option<Pictures>,
+}
+
+impl Default for Limits {
+    /// The largest record that there may be, and no pictures elsewhere.
+    fn default() -> Self {
+        Self { record: MAX_RECORD_BYTES, pictures: None }
+    }
+}
+
+/// The event of a record: its key, its [`SCHEMA_HEADER`], and its value.
 ///
 /// # Errors
 /// [`WireError::Refused`] for what can be no event: a record without value, of a schema that is not known, without the
@@ -104,9 +121,10 @@ pub fn decode(
     key: Option<&[u8]>,
     schema: Option<&[u8]>,
     value: Option<&[u8]>,
-    limit: usize,
+    limits: &Limits,
     names: &mut Names,
 ) -> Result<Event, WireError> {
+    let limit = limits.record;
     let carries = match schema {
         None => carries,
         Some(named) => match Carries::ALL.into_iter().find(|kind| kind.schema().as_bytes() == named) {
@@ -123,7 +141,13 @@ pub fn decode(
         return Err(Refused::new(DeadReason::TooLarge, detail).into());
     }
     Ok(match carries {
-        Carries::Frames => Event::Frame(wire::decode_frame(message(value)?, names)?),
+        Carries::Frames => {
+            let mut frame: v1::Frame = message(value)?;
+            if let Some(pictures) = &limits.pictures {
+                pictures.fetch(&mut frame)?;
+            }
+            Event::Frame(wire::decode_frame(frame, names)?)
+        }
         Carries::Sightings => {
             let (result, vision) = wire::decode_seen(&message(value)?, names)?;
             Event::Seen(result, vision)
@@ -253,7 +277,7 @@ mod tests {
             // the header outranks what the topic carries
             let schema = record.headers.first().and_then(|header| header.value.as_deref());
             let value = record.value.as_deref();
-            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, MAX_RECORD_BYTES, &mut names);
+            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, &Limits::default(), &mut names);
             assert_eq!(back.unwrap(), event);
         }
     }
@@ -267,7 +291,7 @@ mod tests {
             key,
             schema,
             value,
-            limit,
+            &Limits { record: limit, pictures: None },
             &mut Names::default(),
         ) {
             Err(WireError::Refused(refused)) => refused.reason,

@@ -15,7 +15,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use super::{Carries, Connection, KafkaError, Lag, SCHEMA_HEADER, Start, client::Context, record::decode};
+use super::{Carries, Connection, KafkaError, Lag, Limits, SCHEMA_HEADER, Start, client::Context, record::decode};
 use crate::feeds::{Entry, FeedError, LiveFeed};
 
 /// A topic to read.
@@ -44,8 +44,8 @@ pub struct Options {
     pub anew: bool,
     /// How many bytes of records may wait in memory.
     pub memory: u64,
-    /// The largest record that is taken in, in bytes.
-    pub record_limit: usize,
+    /// The largest record that is taken in, and where pictures lie.
+    pub limits: Limits,
     /// How long brokers may take to answer when it starts.
     pub patience: Duration,
 }
@@ -263,9 +263,9 @@ impl Source {
 
 impl LiveFeed for Source {
     fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Entry>, FeedError> {
-        let limit = self.options.record_limit;
+        let limits = self.options.limits.clone();
         let read = self.poll_record(wait, |partition, message| {
-            entry(message, partition.source.clone(), partition.topic.carries, limit, names)
+            entry(message, partition.source.clone(), partition.topic.carries, &limits, names)
         })?;
         Ok(read.transpose()?)
     }
@@ -307,13 +307,13 @@ pub(super) fn entry(
     message: &BorrowedMessage<'_>,
     source: Arc<str>,
     carries: Carries,
-    limit: usize,
+    limits: &Limits,
     names: &mut Names,
 ) -> Result<Entry, IdCollision> {
     let position = Position { source, offset: u64::try_from(message.offset()).unwrap_or_default() };
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let schema = headers.filter(|header| header.key == SCHEMA_HEADER).find_map(|header| header.value);
-    match decode(carries, message.key(), schema, message.payload(), limit, names) {
+    match decode(carries, message.key(), schema, message.payload(), limits, names) {
         Ok(event) => Ok((position, Ok(event))),
         Err(WireError::Refused(Refused { reason, detail })) => {
             Ok((position.clone(), Err(DeadLetter { position, reason, detail })))
