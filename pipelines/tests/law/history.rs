@@ -3,7 +3,13 @@
 use std::collections::HashMap;
 
 use larder_records::*;
-use proptest::{collection::vec, prelude::*, sample::Index};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::Index,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 
 /// A row of any input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +41,18 @@ impl History {
     }
 }
 
+/// Over what a history goes.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    /// The days on which most happens, from the first.
+    days: i64,
+    /// Ids that corrections share, less one.
+    corrections: u64,
+}
+
+const SHORT: Extent = Extent { days: 1, corrections: 16 };
+const LONG: Extent = Extent { days: 12, corrections: 400 };
+
 fn appliance() -> impl Strategy<Value = ApplianceId> {
     prop_oneof![4 => Just("fridge"), 1 => Just("pantry")].prop_map(ApplianceId::of)
 }
@@ -44,20 +62,21 @@ fn product() -> impl Strategy<Value = ProductId> {
 }
 
 /// Mostly within two hours of the bounds of groups, now and then days off.
-fn time() -> impl Strategy<Value = Time> {
+fn time(extent: Extent) -> impl Strategy<Value = Time> {
     let near = (0_i64..240).prop_map(|n| n * 30 * Time::SECOND);
-    let day = prop_oneof![6 => Just(0_i64), 1 => Just(1), 1 => Just(9)];
+    let usual = if extent.days == 1 { Just(0_i64).boxed() } else { (0..extent.days).boxed() };
+    let day = prop_oneof![6 => usual, 1 => Just(1), 1 => Just(9)];
     (near, day, prop_oneof![5 => Just(0_i64), 1 => 0_i64..3])
         .prop_map(|(near, day, micros)| Time((1 << 50) - Time::HOUR + day * Time::DAY + near + micros))
 }
 
-fn reading() -> impl Strategy<Value = Row> {
+fn reading(extent: Extent) -> impl Strategy<Value = Row> {
     let what = prop_oneof![
         4 => (Just(Modality::Door), prop_oneof![Just("left"), Just("right")], 0_i64..2),
         3 => (Just(Modality::Weight), prop_oneof![3 => Just("scale"), 1 => Just("scale 2")], (0_i64..4).prop_map(|n| n * 500)),
         1 => (Just(Modality::Temperature), Just("air"), 0_i64..9),
     ];
-    (appliance(), what, time(), 0_u32..2).prop_map(|(appliance, (modality, sensor, value), time, sequence)| {
+    (appliance(), what, time(extent), 0_u32..2).prop_map(|(appliance, (modality, sensor, value), time, sequence)| {
         Row::Reading(Reading { appliance, sensor: SensorId::of(sensor), modality, time, sequence, value })
     })
 }
@@ -84,7 +103,7 @@ fn sighting() -> impl Strategy<Value = Sighting> {
     )
 }
 
-fn frame() -> impl Strategy<Value = Row> {
+fn frame(extent: Extent) -> impl Strategy<Value = Row> {
     let sensor = prop_oneof![5 => Just("camera"), 2 => Just("camera 2")];
     let grid = (1_u16..4, 1_u16..3, vec((0_u16..5).prop_map(|n| n * 100), 6)).prop_map(|(columns, rows, mut cells)| {
         cells.truncate(usize::from(columns * rows));
@@ -96,7 +115,7 @@ fn frame() -> impl Strategy<Value = Row> {
         1 => Just((Modality::Infrared, None)),
     ];
     // a fingerprint of its own for each, so that no two results of one frame and fingerprint differ
-    ((appliance(), sensor, modality, time()), 0_u128..2, any::<u128>(), vec(sighting(), 0..4)).prop_map(
+    ((appliance(), sensor, modality, time(extent)), 0_u128..2, any::<u128>(), vec(sighting(), 0..4)).prop_map(
         |((appliance, sensor, (modality, grid), time), hash, fingerprint, sightings)| {
             Row::Frame(FrameResult {
                 key: FrameKey { appliance, sensor: SensorId::of(sensor), time, hash: Digest(hash) },
@@ -111,9 +130,9 @@ fn frame() -> impl Strategy<Value = Row> {
     )
 }
 
-fn record() -> impl Strategy<Value = Row> {
+fn record(extent: Extent) -> impl Strategy<Value = Row> {
     let name = |names: &'static [&'static str]| proptest::sample::select(names).prop_map(Name::of);
-    let product = (product(), time(), name(&["dairy", ""]), name(&["farm", ""]), 0_i64..3, 0_u32..3).prop_map(
+    let product = (product(), time(extent), name(&["dairy", ""]), name(&["farm", ""]), 0_i64..3, 0_u32..3).prop_map(
         |(id, as_of, category, brand, half_kilos, shelf_life_days)| {
             Row::Product(Product {
                 id,
@@ -128,7 +147,7 @@ fn record() -> impl Strategy<Value = Row> {
     );
     let thresholds = ((3_u32..8).prop_map(|n| n * 100_000), (5_u32..10).prop_map(|n| n * 100_000), 0_u32..3);
     let home = (name(&["a", "b"]), name(&["north"]), name(&["", "Asia/Kolkata", "America/New_York", "nowhere"]));
-    let appliance = (appliance(), time(), home, thresholds).prop_map(|(id, as_of, home, thresholds)| {
+    let appliance = (appliance(), time(extent), home, thresholds).prop_map(|(id, as_of, home, thresholds)| {
         Row::Appliance(Appliance {
             as_of,
             region: home.1,
@@ -142,9 +161,9 @@ fn record() -> impl Strategy<Value = Row> {
     prop_oneof![product, appliance]
 }
 
-fn declared() -> impl Strategy<Value = Row> {
+fn declared(extent: Extent) -> impl Strategy<Value = Row> {
     let reason = proptest::sample::select(&[Reason::Unspecified, Reason::Bought, Reason::Used, Reason::Wasted][..]);
-    ((appliance(), product(), time()), 0_u64..12, -2_i64..4, 0_u64..3, reason, 0_i64..300).prop_map(
+    ((appliance(), product(), time(extent)), 0_u64..12, -2_i64..4, 0_u64..3, reason, 0_i64..300).prop_map(
         |((appliance, product, time), id, quantity, group, reason, cents)| {
             Row::Declared(DeclaredMovement {
                 appliance,
@@ -176,7 +195,7 @@ enum Wrong {
     Restore(u64),
 }
 
-fn wrong() -> impl Strategy<Value = Wrong> {
+fn wrong(extent: Extent) -> impl Strategy<Value = Wrong> {
     let name =
         |names: &'static [&'static str]| proptest::option::of(proptest::sample::select(names).prop_map(Name::of));
     let boxes = (0_u16..5, 1_u16..4).prop_map(|(column, width)| BoundingBox {
@@ -215,9 +234,9 @@ fn wrong() -> impl Strategy<Value = Wrong> {
         3 => (product(), product()).prop_map(|(p, into)| Wrong::Merge(p, into)),
         1 => product().prop_map(Wrong::Remove),
         2 => (appliance(), appliance_fields).prop_map(|(a, fields)| Wrong::Appliance(a, fields)),
-        2 => (any::<Index>(), time(), time(), -1_i64..2, -3_i64..4).prop_map(|(s, f, u, o, k)| Wrong::Calibration(s, f, u, o, k)),
-        4 => (1_u64..16).prop_map(Wrong::Undo),
-        2 => (1_u64..16).prop_map(Wrong::Restore),
+        2 => (any::<Index>(), time(extent), time(extent), -1_i64..2, -3_i64..4).prop_map(|(s, f, u, o, k)| Wrong::Calibration(s, f, u, o, k)),
+        4 => (1..extent.corrections).prop_map(Wrong::Undo),
+        2 => (1..extent.corrections).prop_map(Wrong::Restore),
     ]
 }
 
@@ -290,13 +309,14 @@ enum Step {
     Retract(Index),
 }
 
-fn step(corrected: u32) -> impl Strategy<Value = Step> {
+fn step(extent: Extent, corrected: u32) -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => reading().prop_map(Step::Insert),
-        6 => frame().prop_map(Step::Insert),
-        2 => record().prop_map(Step::Insert),
-        3 => declared().prop_map(Step::Insert),
-        corrected => (1_u64..16, 0_i64..6, wrong()).prop_map(|(id, time, wrong)| Step::Correct(id, time, wrong)),
+        8 => reading(extent).prop_map(Step::Insert),
+        6 => frame(extent).prop_map(Step::Insert),
+        2 => record(extent).prop_map(Step::Insert),
+        3 => declared(extent).prop_map(Step::Insert),
+        corrected => (1..extent.corrections, 0_i64..6, wrong(extent))
+            .prop_map(|(id, time, wrong)| Step::Correct(id, time, wrong)),
         1 => any::<Index>().prop_map(Step::Repeat),
         3 => any::<Index>().prop_map(Step::Retract),
     ]
@@ -312,38 +332,49 @@ pub fn corrected_histories() -> impl Strategy<Value = History> {
     of_steps(6, false)
 }
 
+/// The history by `seed` of `batches` batches of events and corrections, of 1 to 1,000 rows, most of them of few.
+pub fn long_history(seed: u64, batches: usize) -> History {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let size = prop_oneof![300 => 1_usize..4, 180 => 4_usize..30, 12 => 30_usize..200, 1 => 200_usize..=1_000];
+    let step = step(LONG, 6);
+    let mut there = Vec::new();
+    let batches = (0..batches).map(|_| {
+        let size = size.new_tree(&mut runner).unwrap().current();
+        let steps = (0..size).map(|_| step.new_tree(&mut runner).unwrap().current());
+        told(steps, false, &mut there)
+    });
+    History { batches: batches.collect() }
+}
+
 fn of_steps(corrected: u32, retracts: bool) -> impl Strategy<Value = History> {
-    vec(vec(step(corrected), 0..50), 1..6).prop_map(move |batches| {
-        let mut there: Vec<Row> = Vec::new();
-        let batches = batches.into_iter().map(|steps| {
-            let mut batch = Vec::new();
-            for step in steps {
-                match step {
-                    Step::Insert(row) => {
-                        there.push(row.clone());
-                        batch.push((row, 1));
-                    }
-                    Step::Correct(id, time, wrong) => {
-                        let Some(change) = correction(wrong, &there) else { continue };
-                        let (time, none) = (Time(time), Name::default());
-                        let row =
-                            Row::Correction(Correction { time, id: Name(id), author: none, reason: none, change });
-                        there.push(row.clone());
-                        batch.push((row, 1));
-                    }
-                    Step::Repeat(of) if !there.is_empty() => {
-                        let row = there[of.index(there.len())].clone();
-                        there.push(row.clone());
-                        batch.push((row, 1));
-                    }
-                    Step::Retract(of) if retracts && !there.is_empty() => {
-                        batch.push((there.swap_remove(of.index(there.len())), -1))
-                    }
-                    _ => {}
-                }
-            }
-            batch
-        });
-        History { batches: batches.collect() }
+    vec(vec(step(SHORT, corrected), 0..50), 1..6).prop_map(move |batches| {
+        let mut there = Vec::new();
+        History { batches: batches.into_iter().map(|steps| told(steps, retracts, &mut there)).collect() }
     })
+}
+
+/// The changes that `steps` come to where `there` is what came before.
+fn told(steps: impl IntoIterator<Item = Step>, retracts: bool, there: &mut Vec<Row>) -> Vec<(Row, isize)> {
+    let mut batch = Vec::new();
+    for step in steps {
+        let row = match step {
+            Step::Insert(row) => row,
+            Step::Correct(id, time, wrong) => {
+                let Some(change) = correction(wrong, there) else { continue };
+                let (time, none) = (Time(time), Name::default());
+                Row::Correction(Correction { time, id: Name(id), author: none, reason: none, change })
+            }
+            Step::Repeat(of) if !there.is_empty() => there[of.index(there.len())].clone(),
+            Step::Retract(of) if retracts && !there.is_empty() => {
+                batch.push((there.swap_remove(of.index(there.len())), -1));
+                continue;
+            }
+            _ => continue,
+        };
+        there.push(row.clone());
+        batch.push((row, 1));
+    }
+    batch
 }

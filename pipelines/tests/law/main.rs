@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::type_complexity, for_loops_over_fallibles, missing_docs)]
 
 mod corrected;
+mod force;
 mod history;
 mod oracle;
 
@@ -21,7 +22,12 @@ pub type Content = BTreeMap<(&'static str, String), isize>;
 
 /// What the views hold after each of the batches.
 fn run(workers: usize, batches: Vec<Batch>) -> Vec<Content> {
-    let epochs = batches.len() as u64;
+    run_every(1, workers, batches)
+}
+
+/// What the views hold after every `every`th of the batches.
+fn run_every(every: usize, workers: usize, batches: Vec<Batch>) -> Vec<Content> {
+    let epochs = batches.len();
     let changes = Arc::new(Mutex::new(Vec::new()));
     let into = changes.clone();
     let input: Vec<Vec<Batch>> = batches.into_iter().map(|batch| batch.deal(workers)).collect();
@@ -63,12 +69,14 @@ fn run(workers: usize, batches: Vec<Batch>) -> Vec<Content> {
     .join()
     .into_iter()
     .for_each(|worker| worker.unwrap());
-    let changes = changes.lock().unwrap();
+    let mut changes = std::mem::take(&mut *changes.lock().unwrap());
+    changes.sort_by_key(|(_, _, epoch, _)| std::cmp::Reverse(*epoch));
     let mut content = Content::new();
-    (0..epochs)
-        .map(|epoch| {
-            for (view, row, _, diff) in changes.iter().filter(|change| change.2 == epoch) {
-                *content.entry((*view, row.clone())).or_default() += diff;
+    (every..=epochs)
+        .step_by(every)
+        .map(|end| {
+            while let Some((view, row, _, diff)) = changes.pop_if(|(_, _, epoch, _)| *epoch < end as u64) {
+                *content.entry((view, row)).or_default() += diff;
             }
             content.retain(|_, count| *count != 0);
             content.clone()
