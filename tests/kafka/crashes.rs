@@ -160,7 +160,8 @@ fn a_full_disk_ends_a_run_with_one_line_and_the_lake_is_whole_when_there_is_room
     replay(&recordings, &["--to-kafka", &broker.address, "--topic", "much"]);
     take_in(&broker.config(kitchen.path(), "undisturbed", &frames("much")));
     let expected = rig::contents(&at("undisturbed"));
-    let Some(disk) = SmallDisk::mount(&at("disk"), 1_024) else {
+    let small = at("disk");
+    let Some(disk) = SmallDisk::mount(&small, 1_024) else {
         return println!("skipped: no file system can be mounted here");
     };
     let config = broker.config(kitchen.path(), "disk/lake", &format!("{RESTLESS}{}", frames("much")));

@@ -69,11 +69,11 @@ impl Broker {
 
     /// Starts it again after [`Broker::kill`].
     pub fn restart(&mut self) {
-        self.end();
+        self.stop();
         *self = Self::start(self.folder.clone().as_deref());
     }
 
-    fn end(&mut self) {
+    fn stop(&mut self) {
         drop(self.keeper.stdin.take());
         self.keeper.wait().unwrap();
     }
@@ -211,7 +211,7 @@ impl ProducerContext for Delivered {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.end();
+        self.stop();
     }
 }
 

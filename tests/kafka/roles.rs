@@ -64,8 +64,7 @@ fn vision_workers_that_are_killed_and_added_change_no_table() {
     broker.topic("seen", 3);
     // what nobody can read comes first
     broker.produce("cameras", 2, &[Some(b"\xff\xff garbage"), Some(&no_picture())]);
-    // one frame a batch, so that many are under way
-    let lookout = "catalogue = \"catalogue\"\n[epoch]\nevents = 8\n[kafka]\ngroup = \"lookouts\"\nsightings_topic = \"seen\"\n\
+    let lookout = "catalogue = \"catalogue\"\n[epoch]\nevents = 64\n[kafka]\ngroup = \"lookouts\"\nsightings_topic = \"seen\"\n\
                    [kafka.properties]\n\"session.timeout.ms\" = 6000\n[kafka.topics]\ncameras = \"frames\"\n";
     let lookout = broker.config(kitchen.path(), "lookout", lookout);
     let run =

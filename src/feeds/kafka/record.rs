@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use larder_records::wire::{self, MAX_IMAGE_BYTES, Refused, WireError, v1};
-use larder_records::{ApplianceId, DeadReason, Names};
+use larder_records::{ApplianceId, DeadReason, Names, Time};
 use prost::Message;
 
 use super::Pictures;
@@ -234,7 +234,7 @@ pub fn outgoing(event: &Event, names: &Names) -> Result<Outgoing, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use larder_records::{Frame, Modality, Payload, SensorId, Time};
+    use larder_records::{Frame, Modality, Payload, SensorId};
 
     use super::*;
 
