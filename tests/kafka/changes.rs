@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     crashes::{RESTLESS, number, run},
-    frames, kitchen, replay, rig, take_in,
+    frames, kitchen, learn, replay, rig, take_in,
 };
 
 /// A row: its columns, numbers as they are whatever digits they are written with.
@@ -53,8 +53,10 @@ fn changes_add_up_to_the_tables_and_no_epoch_is_lost_or_sent_twice_whenever_it_i
     let lake = kitchen.path().join("lake");
     ["changed", "changes", "actions"].into_iter().for_each(|topic| broker.topic(topic, 3));
     replay(&recordings, &["--to-kafka", &broker.address, "--topic", "changed"]);
-    let head =
-        format!("catalogue = \"catalogue\"\n[changes]\ntopic = \"changes\"\nactions_topic = \"actions\"\n{RESTLESS}");
+    learn(&kitchen, &recordings);
+    let head = format!(
+        "catalogue = \"catalogue\"\nscenes = \"scenes\"\n[changes]\ntopic = \"changes\"\nactions_topic = \"actions\"\n{RESTLESS}"
+    );
     let config = broker.config(kitchen.path(), "lake", &format!("{head}{}", frames("changed")));
     let (kills, seed) = (number("LARDER_KILLS", 5), number("LARDER_SEED", 1));
     let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -28,6 +28,14 @@ fn kitchen() -> (TempDir, Vec<PathBuf>) {
     (dir, recordings)
 }
 
+/// Learns what the appliances look like, so that vision finds what is in them: into the folder `scenes` beside `recordings`.
+fn learn(kitchen: &TempDir, recordings: &[PathBuf]) {
+    let scenes = kitchen.path().join("scenes");
+    for recording in recordings {
+        rig::done(&["scene", "learn", rig::text(recording), "--first", "6", "-o", rig::text(&scenes)]);
+    }
+}
+
 /// Replays `recordings` with further arguments.
 fn replay(recordings: &[PathBuf], arguments: &[&str]) {
     let mut all = vec!["replay"];

@@ -160,25 +160,28 @@ impl Broker {
         values
     }
 
-    /// Keys and values of all records of a topic that committed transactions sent, partition by partition.
+    /// Keys and values of all records of a topic that committed transactions sent, those of a partition in order.
     pub fn committed(&self, topic: &str, partitions: i32) -> Vec<(String, serde_json::Value)> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.address).set("group.id", topic).set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().unwrap();
-        let mut records = Vec::new();
+        let mut places = rdkafka::TopicPartitionList::new();
         for partition in 0..partitions {
-            let mut place = rdkafka::TopicPartitionList::new();
-            place.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).unwrap();
-            consumer.assign(&place).unwrap();
-            loop {
-                match consumer.poll(Duration::from_secs(30)).expect("no end of the partition") {
-                    Ok(record) => records.push((
-                        String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
-                        serde_json::from_slice(record.payload().unwrap()).unwrap(),
-                    )),
-                    Err(rdkafka::error::KafkaError::PartitionEOF(_)) => break,
-                    Err(error) => panic!("{error}"),
-                }
+            places.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).unwrap();
+        }
+        consumer.assign(&places).unwrap();
+        let (mut records, mut ended) = (Vec::new(), 0);
+        while ended < partitions {
+            match consumer
+                .poll(Duration::from_secs(60))
+                .unwrap_or_else(|| panic!("{ended} of {topic} ended, and no more"))
+            {
+                Ok(record) => records.push((
+                    String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
+                    serde_json::from_slice(record.payload().unwrap()).unwrap(),
+                )),
+                Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("{error}"),
             }
         }
         records

@@ -13,7 +13,7 @@ use larder_records::{
 };
 use prost::Message as _;
 
-use super::{kitchen, replay, rig};
+use super::{kitchen, learn, replay, rig};
 
 fn look_out(config: &Path) -> Child {
     let mut command = rig::larder(&["--quiet", "vision", "--config", rig::text(config)]);
@@ -54,9 +54,12 @@ fn vision_workers_that_are_killed_and_added_change_no_table() {
     let broker = rig::Broker::shared();
     let (kitchen, recordings) = kitchen();
     let at = |name: &str| kitchen.path().join(name);
-    let catalogue = at("catalogue");
-    replay(&recordings, &["--lake", rig::text(&at("replayed")), "--catalogue", rig::text(&catalogue)]);
+    learn(&kitchen, &recordings);
+    let (lake, catalogue, scenes) = (at("replayed"), at("catalogue"), at("scenes"));
+    let [lake, catalogue, scenes] = [&lake, &catalogue, &scenes].map(|path| rig::text(path));
+    replay(&recordings, &["--lake", lake, "--catalogue", catalogue, "--scenes", scenes]);
     let expected = rig::contents(&at("replayed"));
+    assert!(expected.0.iter().any(|(view, rows, _)| view == "inventory" && *rows > 5), "{expected:?}");
     let frames = rows(&at("replayed"), "frames");
     assert!(frames > 50, "{frames} frames are too few to be killed among");
 
@@ -64,7 +67,7 @@ fn vision_workers_that_are_killed_and_added_change_no_table() {
     broker.topic("seen", 3);
     // what nobody can read comes first
     broker.produce("cameras", 2, &[Some(b"\xff\xff garbage"), Some(&no_picture())]);
-    let lookout = "catalogue = \"catalogue\"\n[epoch]\nevents = 64\n[kafka]\ngroup = \"lookouts\"\nsightings_topic = \"seen\"\n\
+    let lookout = "catalogue = \"catalogue\"\nscenes = \"scenes\"\n[epoch]\nevents = 64\n[kafka]\ngroup = \"lookouts\"\nsightings_topic = \"seen\"\n\
                    [kafka.properties]\n\"session.timeout.ms\" = 6000\n[kafka.topics]\ncameras = \"frames\"\n";
     let lookout = broker.config(kitchen.path(), "lookout", lookout);
     let run =

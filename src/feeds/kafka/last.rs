@@ -33,7 +33,8 @@ pub fn last_value(
         ("enable.partition.eof", "true"),
         ("isolation.level", "read_committed"),
     ];
-    let consumer: BaseConsumer<Context> = connection.client(&ours, Context::default())?;
+    let connect = || connection.client(&ours, Context::default());
+    let mut consumer: BaseConsumer<Context> = connect()?;
     let failed = |error| KafkaError::Broker {
         brokers: connection.brokers.clone(),
         what: format!("reading the end of {topic}/{partition}"),
@@ -63,5 +64,6 @@ pub fn last_value(
             return Ok(found);
         }
         back = back.saturating_mul(16);
+        consumer = connect()?;
     }
 }
