@@ -20,7 +20,7 @@ use std::{
 
 use measure::{Cost, cost_of_child, here};
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
 };

@@ -230,7 +230,7 @@ pub fn kill(pid: u32, signal: &str) {
 /// The command line, not started.
 pub fn larder(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-    command.args(arguments);
+    command.args(arguments).env_remove("RUST_BACKTRACE");
     command
 }
 
