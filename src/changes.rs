@@ -118,7 +118,8 @@ fn text<'a>(row: &'a Map<String, Value>, column: &str) -> &'a str {
 /// Foods for which something else is to be done than before, of the changes of `food_state`: the row as it is now, or as it was where
 /// the food is gone, and in `was` what was to be done.
 fn actions(changes: &[JsonChange]) -> Vec<Map<String, Value>> {
-    let mut foods: BTreeMap<(&str, &str), [Option<&Map<String, Value>>; 2]> = BTreeMap::new();
+    // of each food the row that went, and the row that came
+    let mut foods = BTreeMap::<_, [Option<&Map<String, Value>>; 2]>::new();
     for (inserted, row) in changes {
         let food = (text(row, "appliance"), text(row, "sku"));
         foods.entry(food).or_default()[usize::from(*inserted)] = Some(row);

@@ -72,8 +72,8 @@ pub fn readings(brokers: &str, topic: &str, partitions: i32, many: u64) {
         let (kind, which) = ((n % 4) as usize, (n / 4 % APPLIANCES) as usize);
         let round = (n / 4 / APPLIANCES) as i64;
         let value = match kinds[kind] {
-            Modality::Temperature => 4_000 + (n * 2_654_435_761 >> 7) as i64 % 500,
-            Modality::Power => 60_000 + (n * 2_654_435_761 >> 9) as i64 % 9_000,
+            Modality::Temperature => 4_000 + ((n * 2_654_435_761) >> 7) as i64 % 500,
+            Modality::Power => 60_000 + ((n * 2_654_435_761) >> 9) as i64 % 9_000,
             Modality::Weight => 12_000_000 + round / 90 * 1_000,
             _ => i64::from(round % 90 == 89),
         };

@@ -43,6 +43,9 @@ use self::{
     table::{Engine, Table},
 };
 
+/// Of each epoch the views that it changed, by name, with the version that shows it.
+pub type Epochs = BTreeMap<u64, Vec<(&'static str, u64)>>;
+
 /// The tables of one folder.
 pub struct Lake {
     dir: PathBuf,
@@ -290,12 +293,12 @@ impl Lake {
         table.told_history(&self.engine, key)
     }
 
-    /// What each epoch behind `after` did to views, the oldest first: the tables, by name, and the version that shows it.
+    /// What each epoch behind `after` changed.
     ///
     /// # Errors
     /// [`LakeError`] where a log cannot be read that far back.
-    pub fn epochs_after(&self, after: Option<u64>) -> Result<BTreeMap<u64, Vec<(&'static str, u64)>>, LakeError> {
-        let mut epochs: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+    pub fn epochs_after(&self, after: Option<u64>) -> Result<Epochs, LakeError> {
+        let mut epochs = Epochs::new();
         for name in rows::VIEWS.map(|spec| spec.name) {
             let Some(table) = self.tables.get(name) else { continue };
             for (epoch, version) in table.commits_after(after)? {
