@@ -11,11 +11,12 @@ use arrow::{
 };
 use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use larder_records::{Names, Time};
+use serde_json::Value;
 
 use super::{
     error::{CellError, LakeError},
     log::{self, Log},
-    row::{Row, tell},
+    row::{Row, in_json, tell},
     table::{APPLICATION, Engine, Table, url},
 };
 use crate::corrections::stamp;
@@ -50,6 +51,9 @@ pub struct ToldChange {
     pub row: Vec<(String, String)>,
 }
 
+/// Whether a row came, else it went; and its columns, but those that hold nothing.
+pub type JsonChange = (bool, serde_json::Map<String, Value>);
+
 /// Rows of a change feed; of each its version, epoch and time, and whether it came.
 struct Feed {
     rows: RecordBatch,
@@ -68,7 +72,7 @@ impl Table {
             return Err(LakeError::NoColumn { table: self.spec.name, column: column.clone(), columns });
         }
         let mut told = Vec::new();
-        for Feed { rows, changes } in self.feed(engine)? {
+        for Feed { rows, changes } in self.feed(engine, self.first_told()?, self.version())? {
             let place = self.place();
             let rows = tell(&rows).map_err(|error| place.arrow(error))?;
             for (row, (version, epoch, committed, inserted)) in rows.into_iter().zip(changes) {
@@ -89,7 +93,7 @@ impl Table {
         names: &mut Names,
     ) -> Result<Vec<RowChange<R>>, LakeError> {
         let mut changes = Vec::new();
-        for feed in self.feed(engine)? {
+        for feed in self.feed(engine, self.first_told()?, self.version())? {
             let rows = R::read(&feed.rows, names)?;
             changes.extend(rows.into_iter().zip(feed.changes).map(|(row, (version, epoch, committed, inserted))| {
                 RowChange { version, epoch, committed, inserted, row }
@@ -99,14 +103,41 @@ impl Table {
         Ok(changes)
     }
 
-    /// The change feed, in batches.
-    fn feed(&self, engine: &Arc<Engine>) -> Result<Vec<Feed>, LakeError> {
+    /// The commits behind `after` that carry an epoch, the newest first: epoch and version.
+    pub(super) fn commits_after(&self, after: Option<u64>) -> Result<Vec<(u64, u64)>, LakeError> {
+        let mut commits = Vec::new();
+        // most often there is one, or none
+        if self.epoch() <= after {
+            return Ok(commits);
+        }
+        for version in (0..=self.version()).rev() {
+            match self.epoch_of(version)? {
+                Some(epoch) if Some(epoch) > after => commits.push((epoch, version)),
+                Some(_) => break,
+                None => {}
+            }
+        }
+        Ok(commits)
+    }
+
+    /// What the commit of `version` did, in JSON: first what went, then what came.
+    pub(super) fn told_changes(&self, engine: &Arc<Engine>, version: u64) -> Result<Vec<JsonChange>, LakeError> {
+        let mut told = Vec::new();
+        for Feed { rows, changes } in self.feed(engine, version, version)? {
+            let rows = in_json(&rows).map_err(|error| self.place().arrow(error))?;
+            told.extend(rows.into_iter().zip(changes).map(|(row, (.., inserted))| (inserted, row)));
+        }
+        told.sort_by_key(|(inserted, _)| *inserted);
+        Ok(told)
+    }
+
+    /// The change feed of the versions from `first` to `last`, in batches.
+    fn feed(&self, engine: &Arc<Engine>, first: u64, last: u64) -> Result<Vec<Feed>, LakeError> {
         let place = self.place();
-        let first = self.first_told()?;
-        if first > self.version() {
+        if first > last {
             return Ok(Vec::new());
         }
-        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(self.version()))
+        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(last))
             .and_then(|feed| feed.into_scan_builder().build())
             .and_then(|scan| scan.execute(engine.clone()))
             .map_err(|error| place.delta(error))?;
