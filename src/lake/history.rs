@@ -103,7 +103,8 @@ impl Table {
         Ok(changes)
     }
 
-    /// The commits behind `after` that carry an epoch, the newest first: epoch and version.
+    /// The commits behind `after` that carry an epoch, the newest first: epoch and version. With no `after`, all that can still be
+    /// told; else none may have been vacuumed.
     pub(super) fn commits_after(&self, after: Option<u64>) -> Result<Vec<(u64, u64)>, LakeError> {
         let mut commits = Vec::new();
         // most often there is one, or none
@@ -111,10 +112,19 @@ impl Table {
             return Ok(commits);
         }
         for version in (0..=self.version()).rev() {
-            match self.epoch_of(version)? {
-                Some(epoch) if Some(epoch) > after => commits.push((epoch, version)),
-                Some(_) => break,
-                None => {}
+            let there = log::modified(&self.root.join(log::LOG).join(format!("{version:020}.json")))?.is_some();
+            let epoch = if there { self.epoch_of(version)? } else { None };
+            match epoch {
+                Some(epoch) if Some(epoch) <= after => break,
+                Some(epoch) if self.is_told(version)? => commits.push((epoch, version)),
+                None if there => {}
+                _ => match after {
+                    None => break,
+                    Some(after) => {
+                        let (path, table) = (self.root.clone(), self.spec.name);
+                        return Err(LakeError::Forgotten { path, table, after });
+                    }
+                },
             }
         }
         Ok(commits)
@@ -172,20 +182,22 @@ impl Table {
 
     /// The first version from which on the feed can be read: vacuum takes what is older than the table's retention.
     fn first_told(&self) -> Result<u64, LakeError> {
-        let is_there = |version| -> Result<bool, LakeError> {
-            let actions = log::actions(&self.root, version)?;
-            let told = actions.iter().any(|action| action.get("cdc").is_some());
-            let needed = actions.iter().filter(|action| !told && log::changes_rows(action));
-            let needed = needed.filter_map(|action| log::named(action, "add").or_else(|| log::named(action, "remove")));
-            let told = actions.iter().filter_map(|action| log::named(action, "cdc"));
-            Ok(needed.chain(told).all(|path| self.root.join(path).exists()))
-        };
         let log = Log::of(&self.root)?;
         let mut first = self.version() + 1;
-        while first > 0 && log.commits.contains_key(&(first - 1)) && is_there(first - 1)? {
+        while first > 0 && log.commits.contains_key(&(first - 1)) && self.is_told(first - 1)? {
             first -= 1;
         }
         Ok(first)
+    }
+
+    /// Whether what the commit of `version` did can be read.
+    fn is_told(&self, version: u64) -> Result<bool, LakeError> {
+        let actions = log::actions(&self.root, version)?;
+        let told = actions.iter().any(|action| action.get("cdc").is_some());
+        let needed = actions.iter().filter(|action| !told && log::changes_rows(action));
+        let needed = needed.filter_map(|action| log::named(action, "add").or_else(|| log::named(action, "remove")));
+        let told = actions.iter().filter_map(|action| log::named(action, "cdc"));
+        Ok(needed.chain(told).all(|path| self.root.join(path).exists()))
     }
 
     /// The epoch that the commit of `version` carries.
