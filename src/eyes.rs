@@ -10,7 +10,8 @@ use larder_kernels::simd::{self, InstructionSet};
 use larder_pipelines::vision::{
     ModelError, Models, References, Scene, SceneError, Scratch, Vision, VisionConfig, VisionError,
 };
-use larder_records::{ApplianceId, Digest, Frame, FrameResult, Image, ImageEncoding, Names};
+use larder_records::{ApplianceId, DeadReason, Digest, Frame, FrameResult, Image, ImageEncoding, Names, Position};
+use rayon::prelude::*;
 
 use crate::catalogue::{Catalogue, CatalogueError, Reference};
 
@@ -103,6 +104,15 @@ impl Eyes {
     pub fn see(&self, frame: &Frame, scratch: &mut Scratch) -> Result<FrameResult, VisionError> {
         self.of(frame.appliance).see(frame, scratch)
     }
+}
+
+/// What `eyes` see in the images, in order, on every core; or why nothing can be seen.
+pub fn see_all(eyes: Option<&Eyes>, images: &[(Position, Frame)]) -> Vec<Result<FrameResult, (DeadReason, String)>> {
+    let look = |scratch: &mut Scratch, frame: &Frame| match eyes {
+        Some(eyes) => eyes.see(frame, scratch).map_err(|error| (error.reason(), error.to_string())),
+        None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
+    };
+    images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect()
 }
 
 /// What vision runs on: `CPU (AVX-512, 2 threads)`. A GPU is not used: vision looks at one frame at a time.

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod catalogue;
+pub mod changes;
 pub mod config;
 pub mod corrections;
 #[cfg(feature = "cuda")]
@@ -17,6 +18,7 @@ pub mod feeds;
 pub mod files;
 pub mod gallery;
 pub mod lake;
+pub mod lookout;
 pub mod picture;
 pub mod service;
 mod wholes;

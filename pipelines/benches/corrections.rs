@@ -3,6 +3,8 @@
 //! `cargo bench -p larder-pipelines --bench corrections -- [APPLIANCES] [VISITS EACH] [CORRECTIONS OF EACH KIND]`, by default
 //! 200 appliances of 250 visits, 8 sightings a visit: 400,000 sightings. 10,000 appliances make 20 million.
 //!
+//! `LARDER_WORKERS` workers hold it, one if not said; what comes enters at the first of them.
+//!
 //! With the word `peers` behind the numbers, relabels and categories alone are timed, and beside them how long DuckDB takes to compute the
 //! inventory and market of the same data anew, and Pathway to repair them (`peers/views.py` tells how; `pip install duckdb pathway`,
 //! and `LARDER_PEERS_PYTHON` where that is not `python3`).
@@ -11,8 +13,10 @@
 mod peers;
 
 use std::{
-    cell::Cell,
-    rc::Rc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -133,33 +137,32 @@ fn main() {
     let at = |n: usize, default| numbers.get(n).copied().unwrap_or(default);
     let (appliances, visits, times) = (at(0, 200), at(1, 250), at(2, 100));
     let with_peers = std::env::args().any(|argument| argument == "peers");
-    let communication = timely::CommunicationConfig::Thread;
-    timely::execute(timely::Config { communication, worker: worker_config() }, move |worker| {
+    let workers = std::env::var("LARDER_WORKERS").map_or(1, |workers| workers.parse().unwrap());
+    let communication = timely::Config::process(workers).communication;
+    let changed = Arc::new(AtomicU64::new(0));
+    let sums = Arc::new(Mutex::new(Sums::default()));
+    let guards = timely::execute(timely::Config { communication, worker: worker_config() }, move |worker| {
         let probe = ProbeHandle::new();
         let mut sessions = Sessions::default();
-        let changed = Rc::new(Cell::new(0_u64));
-        let sums = Rc::new(Cell::new(Sums::default()));
         let visit_of = move |time: Time| time.since(Time(START)) / (YEAR / visits as i64);
         worker.dataflow::<u64, _, _>(|scope| {
             let out = views(sessions.inputs(scope));
             let into = sums.clone();
             out.inventory.clone().inspect(move |(row, _, diff)| {
-                let mut sums = into.get();
-                sums.add_inventory(row, visit_of, *diff);
-                into.set(sums);
+                into.lock().unwrap().add_inventory(row, visit_of, *diff);
             });
             let into = sums.clone();
             out.market.clone().inspect(move |(row, _, diff)| {
-                let mut sums = into.get();
-                sums.add_market(row, *diff);
-                into.set(sums);
+                into.lock().unwrap().add_market(row, *diff);
             });
             macro_rules! watch {
                 ($($view:ident),*) => {$({
                     let changed = changed.clone();
                     out.$view
                         .consolidate()
-                        .inspect_batch(move |_, rows| changed.set(changed.get() + rows.len() as u64))
+                        .inspect_batch(move |_, rows| {
+                            changed.fetch_add(rows.len() as u64, Ordering::Relaxed);
+                        })
                         .probe_with(&probe);
                 })*};
             }
@@ -177,6 +180,10 @@ fn main() {
                 review_queue
             );
         });
+        if worker.index() > 0 {
+            return;
+        }
+        let changed = || changed.load(Ordering::Relaxed);
         let mut intake = Intake::default();
         let mut epoch = 0;
         for n in 0..PRODUCTS {
@@ -217,10 +224,10 @@ fn main() {
         }
         let sightings = appliances * visits * SHELF as u64;
         println!(
-            "{sightings} sightings of {appliances} appliances in {:.1} s ({:.0}/s), {} rows changed; at most {} MiB",
+            "{workers} workers, {sightings} sightings of {appliances} appliances in {:.1} s ({:.0}/s), {} rows changed; at most {} MiB",
             started.elapsed().as_secs_f64(),
             sightings as f64 / started.elapsed().as_secs_f64(),
-            changed.get(),
+            changed(),
             memory("VmHWM"),
         );
         // what a worker does of itself when nothing comes
@@ -246,11 +253,11 @@ fn main() {
         let all =
             ["relabel", "reject", "product's category", "product merged", "late visit", "appliance's region", "count"];
         let kinds = if with_peers { &["relabel", "product's category"][..] } else { &all };
-        let before = sums.get();
+        let before = *sums.lock().unwrap();
         let mut halves = Vec::new();
         for &kind in kinds {
             let mut took = Vec::new();
-            let rows = changed.get();
+            let rows = changed();
             for n in 0..times {
                 let frame = frames[random.random_range(0..frames.len())];
                 let place = random.random_range(0..SHELF as u16);
@@ -307,14 +314,15 @@ fn main() {
                 quantile(&mut took, 0.5),
                 quantile(&mut took, 0.99),
                 quantile(&mut took, 1.0),
-                (changed.get() - rows) as f64 / times as f64
+                (changed() - rows) as f64 / times as f64
             );
             halves.push(quantile(&mut took, 0.5));
         }
         println!("{} MiB at the end", memory("VmRSS"));
         if let Some(peers) = beside {
-            peers.compare(before, sums.get(), [halves[0], halves[1]]);
+            peers.compare(before, *sums.lock().unwrap(), [halves[0], halves[1]]);
         }
     })
     .unwrap();
+    guards.join().into_iter().for_each(|worker| worker.unwrap());
 }

@@ -36,11 +36,13 @@ pub enum Reason {
     BadImage,
     /// The picture or message is larger than the limit.
     TooLarge,
+    /// What is said to be seen was seen by another vision than the one that holds.
+    OtherVision,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Truncated,
         Self::Malformed,
         Self::UnknownSchema,
@@ -48,6 +50,7 @@ impl Reason {
         Self::BadTime,
         Self::BadImage,
         Self::TooLarge,
+        Self::OtherVision,
     ];
 
     /// The reason of that name.
@@ -65,6 +68,7 @@ impl Reason {
             Self::BadTime => "bad_time",
             Self::BadImage => "bad_image",
             Self::TooLarge => "too_large",
+            Self::OtherVision => "other_vision",
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use larder::{
     config::Config,
-    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Start, Topic},
+    feeds::kafka::{Carries, Connection, Limits, Options, Start, Topic},
 };
 
 /// How brokers are reached.
@@ -66,7 +66,7 @@ impl Reading {
                 start: from,
                 anew: true,
                 memory: 128 << 20,
-                record_limit: MAX_RECORD_BYTES,
+                limits: Limits::default(),
                 patience: Duration::from_secs(30),
             },
             (None, None) => anyhow::bail!("say which --brokers, or give a --config"),

@@ -12,6 +12,7 @@ mod features;
 mod import;
 mod kafka;
 mod lake;
+mod lookout;
 mod output;
 mod query;
 mod record;
@@ -22,6 +23,7 @@ mod run;
 mod scene;
 mod simulate;
 mod stop;
+mod top;
 mod vision;
 
 use std::{io, process::ExitCode};
@@ -61,6 +63,8 @@ enum Command {
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
     Run(run::Run),
+    Vision(lookout::Lookout),
+    Top(top::Top),
     Correct(correct::Correct),
     Rederive(rederive::Rederive),
     Revise(revise::Revise),
@@ -88,7 +92,10 @@ pub(crate) fn run() -> ExitCode {
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    let filter = EnvFilter::builder().with_env_var("LARDER_LOG").with_default_directive(level.into()).from_env_lossy();
+    // what the library of the lake complains of comes back as an error, and is told once
+    let filter =
+        std::env::var("LARDER_LOG").unwrap_or_else(|_| "delta_kernel=off,delta_kernel_default_engine=off".to_owned());
+    let filter = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(filter);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
     let output = Output::new(arguments.json, arguments.quiet);
     let done = match arguments.command {
@@ -100,6 +107,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Run(run) => run.run(&output),
+        Command::Vision(lookout) => lookout.run(&output),
+        Command::Top(top) => top.run(&output),
         Command::Correct(correct) => correct.run(&output),
         Command::Rederive(rederive) => rederive.run(&output),
         Command::Revise(revise) => revise.run(&output),
@@ -119,8 +128,32 @@ pub(crate) fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("larder: {error:#}");
+            eprintln!("larder: {}", told(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error with what caused it, each told once: many tell their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.contains(&cause) => told,
+        before => format!("{before}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let disk = || std::io::Error::other("no room");
+        let told = |error: anyhow::Error| super::told(&error);
+        assert_eq!(told(anyhow::Error::new(disk()).context("a file: no room")), "a file: no room");
+        assert_eq!(told(anyhow::Error::new(disk()).context("a file")), "a file: no room");
+        let nothing: anyhow::Result<()> = Err(disk()).context("a file").context("a lake");
+        assert_eq!(told(nothing.unwrap_err()), "a lake: a file: no room");
     }
 }

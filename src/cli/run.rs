@@ -10,16 +10,19 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
 use larder::{
+    changes::Changes,
     config::Config,
-    engine::{Counts, Watcher, run_live},
+    engine::{Counts, EngineError, Watcher, run_live},
     feeds::{
         FeedError,
         kafka::{DeadLetterTopic, Source, Start},
     },
+    lake::Lake,
     service::{self, Status},
 };
 use larder_records::DeadLetter;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use super::{output::Output, stop, vision::VisionOptions};
 
@@ -51,14 +54,26 @@ struct Ran {
     seconds: f64,
 }
 
+/// Serves metrics where `config` says so; what they are told.
+pub(super) fn service(config: &Config, runtime: &Runtime, output: &Output) -> anyhow::Result<Arc<Status>> {
+    let status = Arc::new(Status::default());
+    if let Some(address) = config.metrics() {
+        let bound = service::serve(runtime, address, status.clone());
+        let bound = bound.with_context(|| format!("serving metrics at {address}"))?;
+        output.say(&format!("metrics at http://{bound}/metrics"))?;
+    }
+    Ok(status)
+}
+
 /// How often it is told how much waits in Kafka.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Passes on what a run does: to the terminal, the log, the metrics and the dead-letter topic.
 struct Teller {
     bar: ProgressBar,
     status: Arc<Status>,
     letters: Option<DeadLetterTopic>,
+    changes: Option<Changes>,
     told: Instant,
 }
 
@@ -81,6 +96,10 @@ impl Teller {
 impl Watcher<Source> for Teller {
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), FeedError> {
         Ok(self.letters.as_ref().map_or(Ok(()), |topic| topic.send(letters))?)
+    }
+
+    fn committed(&mut self, lake: &Lake) -> Result<(), EngineError> {
+        self.changes.as_mut().map_or(Ok(()), |changes| changes.follow(lake))
     }
 
     fn idle(&mut self, source: &Source, counts: Counts) {
@@ -115,23 +134,28 @@ impl Run {
         }
         let started = Instant::now();
         let (runtime, stop) = stop::on_signals().context("listening for signals")?;
-        let status = Arc::new(Status::default());
-        if let Some(address) = config.metrics() {
-            let bound = service::serve(&runtime, address, status.clone());
-            let bound = bound.with_context(|| format!("serving metrics at {address}"))?;
-            output.say(&format!("metrics at http://{bound}/metrics"))?;
-        }
-        let vision = VisionOptions { catalogue: config.catalogue(), scenes: config.scenes(), vision: config.vision() };
-        let lake = config.lake();
-        let mut engine = vision.engine(&lake, config.workers())?;
+        let status = service(&config, &runtime, output)?;
+        let vision = VisionOptions::of(&config);
+        let lake = config.lake()?;
+        let mut engine = if config.is_blind() {
+            vision.blind_engine(&lake, config.workers())?
+        } else {
+            vision.engine(&lake, config.workers())?
+        };
         tracing::info!(lake = %lake.display(), seconds = started.elapsed().as_secs_f64(), "the lake is open");
         let mut source = Source::open(config.source(self.from), |partition| {
             engine.lake().covered(partition).map_err(anyhow::Error::from)
         })?;
         let letters = config.dead_letter_topic().map(str::to_owned);
         let letters = letters.map(|topic| DeadLetterTopic::open(&config.connection(), topic)).transpose()?;
+        let changes = config
+            .changes()
+            .map(|(topic, actions)| Changes::open(&config.connection(), topic.to_owned(), actions.map(str::to_owned)));
+        let changes = changes.transpose()?;
         let bar = output.progress("taking in", 0, "events");
-        let mut teller = Teller { bar, status, letters, told: started };
+        let mut teller = Teller { bar, status, letters, changes, told: started };
+        // what a run before this one committed and did not live to send
+        teller.committed(engine.lake())?;
         teller.tell(&source, engine.counts());
         teller.status.ready.store(true, Ordering::Relaxed);
         output.say(&format!("reading {} partitions into {}", source.partitions(), lake.display()))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use larder::{
     catalogue::Catalogue,
+    config::Config,
     engine::Engine,
     eyes::{Eyes, read_config, read_references, read_scenes},
     lake::Lake,
@@ -27,6 +28,11 @@ pub(super) struct VisionOptions {
 }
 
 impl VisionOptions {
+    /// Those of a configuration.
+    pub(super) fn of(config: &Config) -> Self {
+        Self { catalogue: config.catalogue(), scenes: config.scenes(), vision: config.vision() }
+    }
+
     /// Whether none is given.
     pub(super) fn is_empty(&self) -> bool {
         self.catalogue.is_none() && self.scenes.is_none() && self.vision.is_none()
@@ -45,12 +51,27 @@ impl VisionOptions {
     pub(super) fn engine(&self, lake: &Path, workers: usize) -> anyhow::Result<Engine> {
         let mut names = Names::default();
         let (catalogue, eyes) = self.open(&mut names)?;
-        let mut engine = Engine::open(Lake::open(lake)?, names, eyes, workers)?;
-        if let Some(catalogue) = &catalogue {
-            engine.take_catalogue(catalogue)?;
-        }
-        Ok(engine)
+        let engine = Engine::open(Lake::open(lake)?, names, eyes, workers)?;
+        with_products(engine, catalogue.as_ref())
     }
+
+    /// The same where pictures are looked at elsewhere.
+    pub(super) fn blind_engine(&self, lake: &Path, workers: usize) -> anyhow::Result<Engine> {
+        anyhow::ensure!(
+            self.scenes.is_none() && self.vision.is_none(),
+            "scenes and vision are of no use where a topic carries sightings: larder vision sees by them"
+        );
+        let catalogue = self.catalogue.as_deref().map(Catalogue::open).transpose()?;
+        let engine = Engine::open_blind(Lake::open(lake)?, Names::default(), workers)?;
+        with_products(engine, catalogue.as_ref())
+    }
+}
+
+fn with_products(mut engine: Engine, catalogue: Option<&Catalogue>) -> anyhow::Result<Engine> {
+    if let Some(catalogue) = catalogue {
+        engine.take_catalogue(catalogue)?;
+    }
+    Ok(engine)
 }
 
 /// The digest of a vision, or its beginning.

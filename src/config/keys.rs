@@ -20,7 +20,7 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 23] = [
+pub(super) const ALL: [&str; 29] = [
     "lake",
     "catalogue",
     "scenes",
@@ -33,7 +33,10 @@ pub(super) const ALL: [&str; 23] = [
     "memory_mib",
     "record_limit",
     "patience_seconds",
+    "pictures",
+    "picture_limit",
     "dead_letter_topic",
+    "sightings_topic",
     "kafka.topics]",
     "kafka.properties]",
     "epoch]",
@@ -41,6 +44,9 @@ pub(super) const ALL: [&str; 23] = [
     "mib",
     "milliseconds",
     "commit]",
+    "changes]",
+    "topic",
+    "actions_topic",
     "metrics]",
     "address",
     "kitchens",

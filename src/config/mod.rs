@@ -1,4 +1,4 @@
-//! The configuration of `larder run`: one TOML file, every key of which `deploy/larder.toml` explains.
+//! The configuration of `larder run` and `larder vision`: one TOML file, every key of which `deploy/larder.toml` explains.
 
 mod keys;
 mod text;
@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use larder_records::wire::MAX_IMAGE_BYTES;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -18,7 +19,7 @@ use serde::{
 
 use crate::{
     engine::Rhythm,
-    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Start, Topic},
+    feeds::kafka::{Carries, Connection, Limits, MAX_RECORD_BYTES, Options, Pictures, Start, Topic},
 };
 use text::{Property, Text};
 
@@ -43,13 +44,31 @@ pub enum ConfigError {
         /// What is wrong.
         problem: String,
     },
+    /// The file lacks what this is to do.
+    #[error("{path}: no {key}: {need}")]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+        /// The key that is not there.
+        key: &'static str,
+        /// What it is needed for.
+        need: &'static str,
+    },
+    /// Two keys of the file say what cannot be.
+    #[error("{path}: {problem}")]
+    Together {
+        /// Which file.
+        path: PathBuf,
+        /// What cannot be.
+        problem: String,
+    },
 }
 
-/// The configuration of `larder run`.
+/// The configuration of one process.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    lake: Text,
+    lake: Option<Text>,
     catalogue: Option<Text>,
     scenes: Option<Text>,
     vision: Option<Text>,
@@ -60,10 +79,11 @@ pub struct Config {
     epoch: Epoch,
     #[serde(default)]
     commit: Commit,
+    changes: Option<Changes>,
     metrics: Option<Metrics>,
-    /// Where the file lies: paths in it are relative to that.
+    /// The file itself: paths in it are relative to where it lies.
     #[serde(skip)]
-    folder: PathBuf,
+    path: PathBuf,
     /// Properties with those read from files.
     #[serde(skip)]
     properties: BTreeMap<String, String>,
@@ -82,7 +102,11 @@ struct Kafka {
     record_limit: usize,
     #[serde(default = "patience")]
     patience_seconds: u64,
+    pictures: Option<Text>,
+    #[serde(default = "largest_picture")]
+    picture_limit: u64,
     dead_letter_topic: Option<Text>,
+    sightings_topic: Option<Text>,
     #[serde(deserialize_with = "topics")]
     topics: BTreeMap<String, Reading>,
     #[serde(default)]
@@ -147,6 +171,13 @@ struct Commit {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Changes {
+    topic: Text,
+    actions_topic: Option<Text>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Metrics {
     address: SocketAddr,
 }
@@ -167,6 +198,10 @@ fn limit() -> usize {
     MAX_RECORD_BYTES
 }
 
+fn largest_picture() -> u64 {
+    MAX_IMAGE_BYTES
+}
+
 fn patience() -> u64 {
     30
 }
@@ -182,12 +217,16 @@ impl Config {
             let before = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
             ConfigError::Bad { path: path.to_owned(), line: before + 1, problem: keys::explained(error.message()) }
         })?;
-        config.folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        config.path = path.to_owned();
+        if let Some(path) = config.path(config.kafka.pictures.as_ref()) {
+            // a folder that is not there would make a dead letter of every picture
+            fs::read_dir(&path).map(drop).map_err(|source| ConfigError::Io { path, source })?;
+        }
         for (name, Property(value)) in &config.kafka.properties {
             let (name, value) = match name.strip_suffix("_file") {
                 None => (name.as_str(), value.clone()),
                 Some(name) => {
-                    let path = config.folder.join(value);
+                    let path = config.beside(value);
                     let secret = fs::read_to_string(&path).map_err(|source| ConfigError::Io { path, source })?;
                     (name, secret.trim_end_matches(['\r', '\n']).to_owned())
                 }
@@ -198,8 +237,16 @@ impl Config {
     }
 
     /// The lake's folder.
-    pub fn lake(&self) -> PathBuf {
-        self.folder.join(&self.lake.0)
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn lake(&self) -> Result<PathBuf, ConfigError> {
+        let need = "the folder of the tables";
+        self.path(self.lake.as_ref()).ok_or_else(|| self.missing("lake", need))
+    }
+
+    fn missing(&self, key: &'static str, need: &'static str) -> ConfigError {
+        ConfigError::Missing { path: self.path.clone(), key, need }
     }
 
     /// The product database.
@@ -218,7 +265,36 @@ impl Config {
     }
 
     fn path(&self, text: Option<&Text>) -> Option<PathBuf> {
-        text.map(|text| self.folder.join(&text.0))
+        text.map(|text| self.beside(&text.0))
+    }
+
+    fn beside(&self, file: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(file)
+    }
+
+    /// Whether pictures are looked at elsewhere: some topic carries sightings.
+    pub fn is_blind(&self) -> bool {
+        self.kafka.topics.values().any(|topic| topic.carries == Carries::Sightings)
+    }
+
+    /// What `larder vision` reads as a member of its group, and the topic that sightings go to.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where there is no group or no such topic, or it would read what it writes.
+    pub fn lookout(&self) -> Result<(Options, &str), ConfigError> {
+        let topic = self.kafka.sightings_topic.as_ref().map(|topic| topic.0.as_str());
+        let topic = topic.ok_or_else(|| self.missing("kafka.sightings_topic", "where to send what is seen"))?;
+        if self.kafka.group.is_none() {
+            return Err(self.missing("kafka.group", "the consumer group that shares the partitions"));
+        }
+        let together = |problem: String| Err(ConfigError::Together { path: self.path.clone(), problem });
+        if self.kafka.topics.contains_key(topic) {
+            return together(format!("it would read {topic:?}, to which it sends what it sees"));
+        }
+        if let Some((name, _)) = self.kafka.topics.iter().find(|(_, topic)| topic.partitions.is_some()) {
+            return together(format!("partitions of {name:?} are given, but a group shares them out by itself"));
+        }
+        Ok((self.source(None), topic))
     }
 
     /// Dataflow threads.
@@ -245,7 +321,12 @@ impl Config {
             start: from.unwrap_or(self.kafka.from),
             anew: from.is_some(),
             memory: self.kafka.memory_mib.max(1) << 20,
-            record_limit: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+            limits: Limits {
+                record: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+                pictures: self
+                    .path(self.kafka.pictures.as_ref())
+                    .map(|folder| Pictures { folder, limit: self.kafka.picture_limit.min(MAX_IMAGE_BYTES) }),
+            },
             patience: Duration::from_secs(self.kafka.patience_seconds),
         }
     }
@@ -253,6 +334,12 @@ impl Config {
     /// The topic for dead letters.
     pub fn dead_letter_topic(&self) -> Option<&str> {
         self.kafka.dead_letter_topic.as_ref().map(|topic| topic.0.as_str())
+    }
+
+    /// The topics for changes of the views, and for what is to be done with foods.
+    pub fn changes(&self) -> Option<(&str, Option<&str>)> {
+        let Changes { topic, actions_topic } = self.changes.as_ref()?;
+        Some((&topic.0, actions_topic.as_ref().map(|topic| topic.0.as_str())))
     }
 
     /// When epochs close and commits are made.
@@ -290,7 +377,7 @@ mod tests {
     #[test]
     fn the_least_configuration_reads_one_topic_from_where_the_lake_stands() {
         let config = read(LEAST).unwrap();
-        assert!(config.lake().ends_with("lake"));
+        assert!(config.lake().unwrap().ends_with("lake"));
         assert_eq!((config.rhythm(), config.workers(), config.metrics()), (Rhythm::default(), 1, None));
         let options = config.source(None);
         assert_eq!((options.start, options.anew), (Start::Earliest, false));

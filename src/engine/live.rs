@@ -8,7 +8,10 @@ use std::{
 use larder_records::DeadLetter;
 
 use super::{Counts, Engine, EngineError};
-use crate::feeds::{FeedError, LiveFeed};
+use crate::{
+    feeds::{FeedError, LiveFeed},
+    lake::Lake,
+};
 
 /// When epochs close and commits are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,15 @@ pub trait Watcher<F> {
     /// Learns that an epoch was closed, and how long after its first entry.
     fn epoch(&mut self, feed: &F, counts: Counts, after: Duration) {
         let _ = (feed, counts, after);
+    }
+
+    /// Learns of a commit as soon as it is made.
+    ///
+    /// # Errors
+    /// [`EngineError`] where it cannot be passed on: the run ends then.
+    fn committed(&mut self, lake: &Lake) -> Result<(), EngineError> {
+        let _ = lake;
+        Ok(())
     }
 
     /// Learns that all so far is on the disk, and how long the commit took.
@@ -152,6 +164,7 @@ fn save<F: LiveFeed>(feed: &mut F, engine: &mut Engine, watcher: &mut impl Watch
     watcher.dead_letters(engine.new_dead_letters())?;
     engine.commit_covering(&feed.uncommitted())?;
     feed.committed();
+    watcher.committed(engine.lake())?;
     watcher.commit(feed, engine.counts(), began.elapsed());
     Ok(())
 }

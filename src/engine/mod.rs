@@ -10,17 +10,17 @@ mod compare;
 mod live;
 mod replay;
 mod revise;
+mod seen;
 mod views;
 mod workers;
 
 use std::collections::HashSet;
 
-use larder_pipelines::{Batch, Intake, Refusal, Replaced, vision::Scratch};
+use larder_pipelines::{Batch, Intake, Refusal, Replaced};
 use larder_records::{
     Appliance, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
     Names, Payload, Position, Product, Reading,
 };
-use rayon::prelude::*;
 
 pub use compare::{CompareError, Compared, ObjectDifference, Side, Taken, compare};
 pub use live::{Rhythm, Watcher, run_live};
@@ -31,11 +31,12 @@ pub use workers::DataflowError;
 
 use crate::{
     catalogue::Catalogue,
-    eyes::Eyes,
-    feeds::{Entry, Event, FeedError, Truth},
+    eyes::{Eyes, see_all},
+    feeds::{Entry, Event, FeedError, Truth, kafka::KafkaError},
     lake::{Held, KnownVision, Lake, LakeError, VisionDay},
 };
 use commits::Commits;
+use seen::Accepted;
 use workers::Workers;
 
 /// Why the engine cannot go on.
@@ -66,6 +67,12 @@ pub enum EngineError {
         /// The fingerprint of this run's.
         now: larder_records::Digest,
     },
+}
+
+impl From<KafkaError> for EngineError {
+    fn from(error: KafkaError) -> Self {
+        Self::Feed(error.into())
+    }
 }
 
 /// What was taken in so far.
@@ -126,6 +133,8 @@ pub struct Engine {
     intake: Intake,
     /// The dead letters taken in before.
     dead_letters: HashSet<DeadLetter>,
+    /// Whose sightings are taken in from elsewhere.
+    accepted: Accepted,
     /// The visions that the lake knows by name.
     visions: HashSet<KnownVision>,
     workers: Workers,
@@ -180,12 +189,14 @@ impl Engine {
             Some(held) => lake.read_frames_of(held, &mut names)?,
             None => lake.read_frames(&mut names)?,
         };
+        let mut accepted = Accepted::of(lake.held(&mut names)?);
         for frame in frames {
             let now = eyes.as_ref().map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
             if now != frame.fingerprint {
                 let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
                 return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
             }
+            accepted.learn(frame.key, frame.fingerprint);
             intake.frame(frame.key);
             intake.seen(frame.without_embeddings());
         }
@@ -211,6 +222,7 @@ impl Engine {
             eyes,
             intake,
             dead_letters,
+            accepted,
             visions,
             workers,
             first_epoch,
@@ -255,6 +267,8 @@ impl Engine {
         self.counts.events += 1;
         let new = match entry {
             Ok(Event::Frame(frame)) => self.take_frame(position, frame),
+            Ok(Event::Seen(result, vision)) => self.take_seen(position, result, vision),
+            Ok(Event::Refused(letter)) => self.take_dead_letter(letter),
             Ok(Event::Declared(movement)) => {
                 let new = self.intake.declared(&movement);
                 if new {
@@ -319,6 +333,33 @@ impl Engine {
         }
     }
 
+    /// Takes in what a vision saw elsewhere. Which vision holds for an appliance is one matter, and that of a message another.
+    fn take_seen(&mut self, position: Position, result: FrameResult, vision: Digest) -> bool {
+        let (key, said) = (result.key, result.fingerprint);
+        let holds = match &self.eyes {
+            Some(eyes) => eyes.fingerprint(key.appliance),
+            None => self.accepted.learn(key, said),
+        };
+        if holds != said {
+            let sensor = format!("{}/{}", self.names.text(key.appliance.0), self.names.text(key.sensor.0));
+            let detail = format!("what vision {said} saw of {sensor}, where that of {holds} holds");
+            return self.take_dead_letter(DeadLetter { position, reason: DeadReason::OtherVision, detail });
+        }
+        let new = self.intake.frame(key);
+        if new {
+            self.saw(result, Some(vision));
+        }
+        new
+    }
+
+    /// Takes in what was seen in a new frame.
+    fn saw(&mut self, result: FrameResult, vision: Option<Digest>) {
+        self.counts.frames += 1;
+        self.counts.sightings += result.sightings.len() as u64;
+        self.intake.seen(result.without_embeddings());
+        self.remember(result, vision);
+    }
+
     fn take_dead_letter(&mut self, letter: DeadLetter) -> bool {
         let new = self.dead_letters.insert(letter.clone());
         if new {
@@ -344,12 +385,7 @@ impl Engine {
         let seen = see_all(self.eyes.as_ref(), &images);
         for ((position, _), seen) in images.into_iter().zip(seen) {
             match seen {
-                Ok(result) => {
-                    self.counts.frames += 1;
-                    self.counts.sightings += result.sightings.len() as u64;
-                    self.intake.seen(result.without_embeddings());
-                    self.remember(result, vision);
-                }
+                Ok(result) => self.saw(result, vision),
                 Err((reason, detail)) => {
                     self.take_dead_letter(DeadLetter { position, reason, detail });
                 }
@@ -480,15 +516,6 @@ impl Engine {
         self.counts.commits += 1;
         Ok(())
     }
-}
-
-/// What `eyes` see in the images, in order, on every core.
-fn see_all(eyes: Option<&Eyes>, images: &[(Position, Frame)]) -> Vec<Result<FrameResult, (DeadReason, String)>> {
-    let look = |scratch: &mut Scratch, frame: &Frame| match eyes {
-        Some(eyes) => eyes.see(frame, scratch).map_err(|error| (error.reason(), error.to_string())),
-        None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
-    };
-    images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect()
 }
 
 /// Passes on what a record that replaces others did; whether it did anything.

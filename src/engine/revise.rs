@@ -11,9 +11,9 @@ use larder_records::{
     ApplianceId, DeadLetter, Digest, Frame, FrameKey, FrameResult, Names, Payload, Position, views::Day,
 };
 
-use super::{Engine, EngineError, see_all};
+use super::{Engine, EngineError};
 use crate::{
-    eyes::Eyes,
+    eyes::{Eyes, see_all},
     feeds::{Event, Feed},
     lake::{KnownVision, Lake, LakeError, VisionDay, day_of},
 };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use larder_records::{
-    Appliance, Correction, DeadLetter, DeclaredMovement, Frame, IdCollision, Names, Position, Product, Time,
+    Appliance, Correction, DeadLetter, DeclaredMovement, Digest, Frame, FrameResult, IdCollision, Names, Position,
+    Product, Time,
 };
 
 pub mod importers;
@@ -22,6 +23,10 @@ pub use pace::{Clock, Pace};
 pub enum Event {
     /// A message of a sensor.
     Frame(Frame),
+    /// What the vision of that name saw in a frame, elsewhere.
+    Seen(FrameResult, Digest),
+    /// A record that could not be taken in elsewhere; its position is there.
+    Refused(DeadLetter),
     /// A movement known from elsewhere.
     Declared(DeclaredMovement),
     /// A record of the product database.
@@ -41,6 +46,8 @@ pub type Entry = (Position, Result<Event, DeadLetter>);
 pub fn event_time((_, entry): &Entry) -> Option<Time> {
     match entry.as_ref().ok()? {
         Event::Frame(frame) => Some(frame.time),
+        Event::Seen(result, _) => Some(result.key.time),
+        Event::Refused(_) => None,
         Event::Declared(movement) => Some(movement.time),
         Event::Truth(truth) => Some(truth.time),
         Event::Product(product) => Some(product.as_of),

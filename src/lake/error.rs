@@ -105,6 +105,19 @@ pub enum LakeError {
         /// What the Delta library said.
         source: Box<delta_kernel::KernelError>,
     },
+    /// What others hold cannot be brought up to date.
+    #[error(
+        "{path}: what happened to the table {table} behind epoch {after} was vacuumed: whoever holds that epoch must begin \
+         anew, a topic of changes by another name"
+    )]
+    Forgotten {
+        /// The table's folder.
+        path: PathBuf,
+        /// Its name.
+        table: &'static str,
+        /// The epoch that is held.
+        after: u64,
+    },
     /// Rows of a table that lakes do not have.
     #[error("a lake has no table {table}")]
     UnknownTable {

@@ -11,11 +11,12 @@ use arrow::{
 };
 use delta_kernel::{engine::arrow_data::EngineDataArrowExt as _, table_changes::TableChanges};
 use larder_records::{Names, Time};
+use serde_json::Value;
 
 use super::{
     error::{CellError, LakeError},
     log::{self, Log},
-    row::{Row, tell},
+    row::{Row, in_json, tell},
     table::{APPLICATION, Engine, Table, url},
 };
 use crate::corrections::stamp;
@@ -50,6 +51,9 @@ pub struct ToldChange {
     pub row: Vec<(String, String)>,
 }
 
+/// Whether a row came, else it went; and its columns, but those that hold nothing.
+pub type JsonChange = (bool, serde_json::Map<String, Value>);
+
 /// Rows of a change feed; of each its version, epoch and time, and whether it came.
 struct Feed {
     rows: RecordBatch,
@@ -68,7 +72,7 @@ impl Table {
             return Err(LakeError::NoColumn { table: self.spec.name, column: column.clone(), columns });
         }
         let mut told = Vec::new();
-        for Feed { rows, changes } in self.feed(engine)? {
+        for Feed { rows, changes } in self.feed(engine, self.first_told()?, self.version())? {
             let place = self.place();
             let rows = tell(&rows).map_err(|error| place.arrow(error))?;
             for (row, (version, epoch, committed, inserted)) in rows.into_iter().zip(changes) {
@@ -89,7 +93,7 @@ impl Table {
         names: &mut Names,
     ) -> Result<Vec<RowChange<R>>, LakeError> {
         let mut changes = Vec::new();
-        for feed in self.feed(engine)? {
+        for feed in self.feed(engine, self.first_told()?, self.version())? {
             let rows = R::read(&feed.rows, names)?;
             changes.extend(rows.into_iter().zip(feed.changes).map(|(row, (version, epoch, committed, inserted))| {
                 RowChange { version, epoch, committed, inserted, row }
@@ -99,14 +103,51 @@ impl Table {
         Ok(changes)
     }
 
-    /// The change feed, in batches.
-    fn feed(&self, engine: &Arc<Engine>) -> Result<Vec<Feed>, LakeError> {
+    /// The commits behind `after` that carry an epoch, the newest first: epoch and version. With no `after`, all that can still be
+    /// told; else none may have been vacuumed.
+    pub(super) fn commits_after(&self, after: Option<u64>) -> Result<Vec<(u64, u64)>, LakeError> {
+        let mut commits = Vec::new();
+        // most often there is one, or none
+        if self.epoch() <= after {
+            return Ok(commits);
+        }
+        for version in (0..=self.version()).rev() {
+            let there = log::modified(&self.root.join(log::LOG).join(format!("{version:020}.json")))?.is_some();
+            let epoch = if there { self.epoch_of(version)? } else { None };
+            match epoch {
+                Some(epoch) if Some(epoch) <= after => break,
+                Some(epoch) if self.is_told(version)? => commits.push((epoch, version)),
+                None if there => {}
+                _ => match after {
+                    None => break,
+                    Some(after) => {
+                        let (path, table) = (self.root.clone(), self.spec.name);
+                        return Err(LakeError::Forgotten { path, table, after });
+                    }
+                },
+            }
+        }
+        Ok(commits)
+    }
+
+    /// What the commit of `version` did, in JSON: first what went, then what came.
+    pub(super) fn told_changes(&self, engine: &Arc<Engine>, version: u64) -> Result<Vec<JsonChange>, LakeError> {
+        let mut told = Vec::new();
+        for Feed { rows, changes } in self.feed(engine, version, version)? {
+            let rows = in_json(&rows).map_err(|error| self.place().arrow(error))?;
+            told.extend(rows.into_iter().zip(changes).map(|(row, (.., inserted))| (inserted, row)));
+        }
+        told.sort_by_key(|(inserted, _)| *inserted);
+        Ok(told)
+    }
+
+    /// The change feed of the versions from `first` to `last`, in batches.
+    fn feed(&self, engine: &Arc<Engine>, first: u64, last: u64) -> Result<Vec<Feed>, LakeError> {
         let place = self.place();
-        let first = self.first_told()?;
-        if first > self.version() {
+        if first > last {
             return Ok(Vec::new());
         }
-        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(self.version()))
+        let feed = TableChanges::try_new(url(&self.root)?, engine.as_ref(), first, Some(last))
             .and_then(|feed| feed.into_scan_builder().build())
             .and_then(|scan| scan.execute(engine.clone()))
             .map_err(|error| place.delta(error))?;
@@ -141,20 +182,22 @@ impl Table {
 
     /// The first version from which on the feed can be read: vacuum takes what is older than the table's retention.
     fn first_told(&self) -> Result<u64, LakeError> {
-        let is_there = |version| -> Result<bool, LakeError> {
-            let actions = log::actions(&self.root, version)?;
-            let told = actions.iter().any(|action| action.get("cdc").is_some());
-            let needed = actions.iter().filter(|action| !told && log::changes_rows(action));
-            let needed = needed.filter_map(|action| log::named(action, "add").or_else(|| log::named(action, "remove")));
-            let told = actions.iter().filter_map(|action| log::named(action, "cdc"));
-            Ok(needed.chain(told).all(|path| self.root.join(path).exists()))
-        };
         let log = Log::of(&self.root)?;
         let mut first = self.version() + 1;
-        while first > 0 && log.commits.contains_key(&(first - 1)) && is_there(first - 1)? {
+        while first > 0 && log.commits.contains_key(&(first - 1)) && self.is_told(first - 1)? {
             first -= 1;
         }
         Ok(first)
+    }
+
+    /// Whether what the commit of `version` did can be read.
+    fn is_told(&self, version: u64) -> Result<bool, LakeError> {
+        let actions = log::actions(&self.root, version)?;
+        let told = actions.iter().any(|action| action.get("cdc").is_some());
+        let needed = actions.iter().filter(|action| !told && log::changes_rows(action));
+        let needed = needed.filter_map(|action| log::named(action, "add").or_else(|| log::named(action, "remove")));
+        let told = actions.iter().filter_map(|action| log::named(action, "cdc"));
+        Ok(needed.chain(told).all(|path| self.root.join(path).exists()))
     }
 
     /// The epoch that the commit of `version` carries.

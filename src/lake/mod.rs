@@ -39,7 +39,7 @@ use larder_records::{ApplianceId, Digest, FrameKey, FrameResult, Names, Position
 
 pub use self::{
     error::{CellError, LakeError},
-    history::{RowChange, ToldChange},
+    history::{JsonChange, RowChange, ToldChange},
     row::{Row, in_words},
     rows::epochs::{Shown, TableVersion},
     rows::visions::{Held, KnownVision, VisionDay, day_of},
@@ -56,6 +56,9 @@ use self::{
     table::{Engine, Table},
     tables::Tables,
 };
+
+/// Of each epoch the views that it changed, by name, with the version that shows it.
+pub type Epochs = BTreeMap<u64, Vec<(&'static str, u64)>>;
 
 /// The tables of one folder. Several threads may write different tables at once.
 pub struct Lake {
@@ -333,6 +336,29 @@ impl Lake {
             return Err(LakeError::NoHistory { table: name.to_owned(), tables });
         };
         table.told_history(self.engine(), key)
+    }
+
+    /// What each epoch behind `after` changed.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a log cannot be read that far back.
+    pub fn epochs_after(&self, after: Option<u64>) -> Result<Epochs, LakeError> {
+        let mut epochs = Epochs::new();
+        for name in rows::VIEWS.map(|spec| spec.name) {
+            let Some(table) = self.tables.get(name) else { continue };
+            for (epoch, version) in table.commits_after(after)? {
+                epochs.entry(epoch).or_default().push((name, version));
+            }
+        }
+        Ok(epochs)
+    }
+
+    /// What a version of the view `name` did, in JSON: first the rows that went, then those that came.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the feed cannot be read.
+    pub fn told_changes(&self, name: &str, version: u64) -> Result<Vec<JsonChange>, LakeError> {
+        self.tables.get(name).map_or(Ok(Vec::new()), |table| table.told_changes(self.engine(), version))
     }
 
     /// The epoch of the newest commit to a table.

@@ -1,6 +1,6 @@
 //! The rows of a table, and how they become columns.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use arrow::{
     array::ArrayRef,
@@ -9,6 +9,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use larder_records::Names;
+use serde_json::{Map, Value};
 
 use super::{
     error::{ColumnError, LakeError, Place},
@@ -110,6 +111,23 @@ pub(super) fn tell(batch: &RecordBatch) -> Result<Vec<Vec<(String, String)>>, Ar
         cells.filter(|(_, text)| !text.is_empty()).collect()
     };
     Ok((0..batch.num_rows()).map(row).collect())
+}
+
+/// The rows of `batch` as JSON: numbers, or text as [`in_words`] has it; columns that hold nothing are left out.
+pub(super) fn in_json(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
+    let schema = batch.schema();
+    let numeric: HashSet<&str> = schema
+        .fields()
+        .iter()
+        .filter(|field| field.data_type().is_numeric())
+        .map(|field| field.name().as_str())
+        .collect();
+    let cell = |(name, text): (String, String)| {
+        // a number that Arrow writes is one that JSON reads
+        let number = numeric.contains(name.as_str()).then(|| serde_json::from_str(&text).ok()).flatten();
+        (name, number.unwrap_or(Value::String(text)))
+    };
+    Ok(tell(batch)?.into_iter().map(|row| row.into_iter().map(cell).collect()).collect())
 }
 
 /// The columns of `spec` as one batch.

@@ -17,6 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::memory::resident;
 use crate::engine::Counts;
 
 /// A partition, as labels.
@@ -43,6 +44,7 @@ pub struct Metrics {
     epoch: Histogram,
     commit: Histogram,
     lag: Family<Place, Gauge>,
+    memory: Gauge,
 }
 
 impl Default for Metrics {
@@ -70,6 +72,8 @@ impl Default for Metrics {
         };
         let epoch = histogram("epoch", "From an epoch's first record to its handing on, vision included");
         let commit = histogram("commit", "A commit of the whole lake");
+        let memory = Gauge::default();
+        registry.register_with_unit("memory", "Resident memory of the process", Unit::Bytes, memory.clone());
         let lag = Family::default();
         registry.register("kafka_lag", "Records in Kafka that were not taken in yet", lag.clone());
         Self {
@@ -87,6 +91,7 @@ impl Default for Metrics {
             epoch,
             commit,
             lag,
+            memory,
         }
     }
 }
@@ -131,6 +136,9 @@ impl Metrics {
     /// # Errors
     /// Where they cannot be written as text.
     pub fn text(&self) -> Result<String, fmt::Error> {
+        if let Some(bytes) = resident() {
+            self.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -140,6 +148,31 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_query_of_the_dashboard_asks_for_metrics_that_exist() {
+        let metrics = Metrics::default();
+        metrics.lag("kitchens", 2, 40);
+        let text = metrics.text().unwrap();
+        let exists = |name: &str| {
+            text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+        };
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/grafana.json");
+        let dashboard: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let mut asked = 0;
+        for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+            let query = target["expr"].as_str().unwrap();
+            let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let names: Vec<_> = words.filter(|word| word.starts_with("larder_")).collect();
+            assert!(!names.is_empty(), "{query} asks for nothing of Larder's");
+            for name in names {
+                assert!(exists(name), "{query} asks for {name}, which is not in {text}");
+                asked += 1;
+            }
+        }
+        assert!(asked > 10 && !exists("larder_event_total"));
+    }
 
     #[test]
     fn counters_stand_where_the_counts_do_and_lag_has_its_place() {

@@ -1,5 +1,6 @@
 //! What a live run tells over HTTP: `/metrics`, `/health`, `/ready`.
 
+mod memory;
 mod metrics;
 
 use std::{

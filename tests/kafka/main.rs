@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod crashes;
 mod poison;
+mod proxy;
 #[path = "../python/mod.rs"]
 mod python;
 mod rig;
+mod roles;
 mod roundtrip;
 mod service;
 
@@ -23,6 +26,14 @@ fn kitchen() -> (TempDir, Vec<PathBuf>) {
     let mut recordings: Vec<PathBuf> = feeds.map(|file| file.unwrap().path()).collect();
     recordings.sort();
     (dir, recordings)
+}
+
+/// Learns what the appliances look like, so that vision finds what is in them: into the folder `scenes` beside `recordings`.
+fn learn(kitchen: &TempDir, recordings: &[PathBuf]) {
+    let scenes = kitchen.path().join("scenes");
+    for recording in recordings {
+        rig::done(&["scene", "learn", rig::text(recording), "--first", "6", "-o", rig::text(&scenes)]);
+    }
 }
 
 /// Replays `recordings` with further arguments.

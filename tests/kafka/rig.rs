@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::proxy::Proxy;
 use larder::lake::Lake;
 use larder_records::Digest;
 use rdkafka::{
@@ -39,8 +40,21 @@ impl Broker {
 
     /// A broker of one's own, with its data in `folder`.
     pub fn start(folder: Option<&Path>) -> Self {
-        let mut keeper =
-            Command::new(SCRIPT).arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::started(folder, Command::new(SCRIPT))
+    }
+
+    /// A broker of one's own that is reached only through the proxy.
+    pub fn behind(proxy: &Proxy) -> Self {
+        let mut command = Command::new(SCRIPT);
+        command.env("LARDER_BROKER_ADVERTISED", proxy.address.port().to_string());
+        let mut broker = Self::started(None, command);
+        proxy.forward(broker.address.parse().unwrap());
+        broker.address = proxy.address.to_string();
+        broker
+    }
+
+    fn started(folder: Option<&Path>, mut script: Command) -> Self {
+        let mut keeper = script.arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut address = String::new();
         BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut address).unwrap();
         assert!(!address.is_empty(), "the broker did not start: its message is above");
@@ -55,11 +69,11 @@ impl Broker {
 
     /// Starts it again after [`Broker::kill`].
     pub fn restart(&mut self) {
-        self.end();
+        self.stop();
         *self = Self::start(self.folder.clone().as_deref());
     }
 
-    fn end(&mut self) {
+    fn stop(&mut self) {
         drop(self.keeper.stdin.take());
         self.keeper.wait().unwrap();
     }
@@ -96,6 +110,12 @@ impl Broker {
         while there() {
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The offset behind the last record of a partition.
+    pub fn end(&self, topic: &str, partition: i32) -> u64 {
+        let (_, end) = self.admin().inner().fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap();
+        end.try_into().unwrap()
     }
 
     /// Sends records to a partition.
@@ -140,6 +160,33 @@ impl Broker {
         values
     }
 
+    /// Keys and values of all records of a topic that committed transactions sent, those of a partition in order.
+    pub fn committed(&self, topic: &str, partitions: i32) -> Vec<(String, serde_json::Value)> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address).set("group.id", topic).set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().unwrap();
+        let mut places = rdkafka::TopicPartitionList::new();
+        for partition in 0..partitions {
+            places.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).unwrap();
+        }
+        consumer.assign(&places).unwrap();
+        let (mut records, mut ended) = (Vec::new(), 0);
+        while ended < partitions {
+            match consumer
+                .poll(Duration::from_secs(60))
+                .unwrap_or_else(|| panic!("{ended} of {topic} ended, and no more"))
+            {
+                Ok(record) => records.push((
+                    String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
+                    serde_json::from_slice(record.payload().unwrap()).unwrap(),
+                )),
+                Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        records
+    }
+
     /// Writes a configuration into `dir`: `lake`, this broker, and the rest as given.
     pub fn config(&self, dir: &Path, lake: &str, rest: &str) -> PathBuf {
         let path = dir.join(format!("{lake}.toml"));
@@ -167,7 +214,7 @@ impl ProducerContext for Delivered {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.end();
+        self.stop();
     }
 }
 
@@ -183,7 +230,7 @@ pub fn kill(pid: u32, signal: &str) {
 /// The command line, not started.
 pub fn larder(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-    command.args(arguments);
+    command.args(arguments).env_remove("RUST_BACKTRACE");
     command
 }
 

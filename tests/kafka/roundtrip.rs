@@ -1,9 +1,15 @@
 //! What comes through Kafka, is recorded from it and played back to it, is the same.
 
-use larder::feeds::recording::Recording;
-use larder_records::{Names, wire::v1};
+use std::process::Command;
 
-use super::{frames, kitchen, python::python, replay, rig, take_in};
+use larder::feeds::recording::Recording;
+use larder_records::{
+    Names,
+    wire::{foxglove, v1},
+};
+use prost::Message as _;
+
+use super::{frames, kitchen, poison::reading, python::python, replay, rig, take_in};
 
 /// The records of a captured topic, without where they stood.
 fn captured(path: &std::path::Path) -> Vec<v1::KafkaRecord> {
@@ -59,12 +65,78 @@ fn a_kitchen_through_kafka_gives_the_tables_of_its_recordings_and_so_does_its_ca
 }
 
 #[test]
+fn a_picture_that_a_record_only_names_is_the_same_as_one_that_comes_along() {
+    use v1::frame::Payload;
+    let broker = rig::Broker::shared();
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("pictures");
+    std::fs::create_dir_all(pictures.join("top")).unwrap();
+    let timestamp = Some(prost_types::Timestamp { seconds: 1_767_571_200, nanos: 0 });
+    let mut data = std::io::Cursor::new(Vec::new());
+    let pixels = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 3, y as u8 * 4, 9]));
+    pixels.write_to(&mut data, image::ImageFormat::Png).unwrap();
+    std::fs::write(pictures.join("top/1.png"), data.get_ref()).unwrap();
+    let frame = |payload| {
+        let (appliance, sensor) = ("fridge-1".to_owned(), "top".to_owned());
+        v1::Frame { appliance, sensor, modality: 0, sequence: 0, payload: Some(payload) }.encode_to_vec()
+    };
+    let named = |path: &str| {
+        let (path, format) = (path.to_owned(), "png".to_owned());
+        frame(Payload::ImageReference(v1::ImageReference { timestamp, path, format }))
+    };
+    let (frame_id, format) = (String::new(), "png".to_owned());
+    let data = data.into_inner().into();
+    let whole = frame(Payload::CompressedImage(foxglove::CompressedImage { timestamp, frame_id, data, format }));
+    broker.topic("named", 1);
+    broker.produce("named", 0, &[Some(&named("top/1.png")), Some(&named("top/2.png")), Some(&whole)]);
+    let config = |lake, keys: &str| broker.config(dir.path(), lake, &format!("{keys}{}", frames("named")));
+    let ran = take_in(&config("lake", "pictures = \"pictures\"\n"));
+    let counts = ["frames", "duplicates", "dead_letters"].map(|count| ran[count].as_u64().unwrap());
+    assert_eq!(counts, [1, 1, 1], "{ran}");
+    // without a folder, names are no pictures
+    let ran = take_in(&config("blind", ""));
+    assert_eq!(["frames", "dead_letters"].map(|count| ran[count].as_u64().unwrap()), [1, 2], "{ran}");
+}
+
+#[test]
+fn records_that_kcat_sends_are_taken_in() {
+    let Ok(version) = Command::new("kcat").arg("-V").output() else {
+        return println!("skipped: kcat is not installed; tests/kafka/broker install installs it");
+    };
+    println!("{}", String::from_utf8_lossy(&version.stdout).trim());
+    let broker = rig::Broker::shared();
+    broker.topic("kcat", 2);
+    let dir = tempfile::tempdir().unwrap();
+    let send = |name: &str, value: &[u8], more: &[&str]| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, value).unwrap();
+        // a file is a record
+        let command = ["-b", &broker.address, "-t", "kcat", "-P", "-k", "fridge-1", "-z", "lz4"];
+        assert!(Command::new("kcat").args(command).args(more).arg(file).status().unwrap().success());
+    };
+    for second in 0..5 {
+        send(&format!("{second}"), &reading(second), &[]);
+    }
+    let declared = v1::DeclaredMovement {
+        timestamp: Some(prost_types::Timestamp { seconds: 1_767_571_200, nanos: 0 }),
+        id: "till-1/7".to_owned(),
+        sku: "milk-1l".to_owned(),
+        quantity: 2,
+        ..v1::DeclaredMovement::default()
+    };
+    send("declared", &declared.encode_to_vec(), &["-H", "schema=larder.v1.DeclaredMovement"]);
+    let ran = take_in(&broker.config(dir.path(), "lake", &frames("kcat")));
+    let counts = ["readings", "declared", "dead_letters"].map(|count| ran[count].as_u64().unwrap());
+    assert_eq!(counts, [5, 1, 0], "{ran}");
+}
+
+#[test]
 fn frames_from_a_python_producer_are_taken_in() {
     let Some(python) = python("confluent_kafka, google.protobuf, grpc_tools") else { return };
     let broker = rig::Broker::shared();
     broker.topic("python", 2);
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/produce.py");
-    let sent = std::process::Command::new(python).args([example, &broker.address, "python"]).output().unwrap();
+    let sent = Command::new(python).args([example, &broker.address, "python"]).output().unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     let dir = tempfile::tempdir().unwrap();
     let ran = take_in(&broker.config(dir.path(), "lake", &frames("python")));

@@ -4,6 +4,7 @@
 
 mod broken;
 mod corrections;
+mod force;
 mod history;
 mod lake;
 mod law;

@@ -9,7 +9,7 @@ mod sensors;
 mod stand_ins;
 mod standing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use larder_records::{
     Appliance, ApplianceFields, ApplianceId, BadCorrection, Change, Correction, DeclaredMovement, FrameKey,
@@ -78,8 +78,9 @@ pub struct Intake {
     standing: Standing,
     verdicts: HashMap<MovementKey, Sayings<bool>>,
     counts: HashMap<(ApplianceId, ProductId, Time), Sayings<i64>>,
-    /// Corrections that stand and name a product as a key, by that product as they name it.
-    by_product: HashMap<ProductId, BTreeSet<Name>>,
+    /// The corrections that hold for a product, by that product as they name it. What a correction changes is applied step by step, so
+    /// these are what was applied: [`Standing`] may be some steps ahead.
+    by_product: HashMap<ProductId, BTreeMap<Name, Correction>>,
     batch: Batch,
 }
 
@@ -252,7 +253,7 @@ impl Intake {
             Change::Movement { movement: MovementKey { product, .. }, .. } | Change::Count { product, .. } => {
                 let named = self.by_product.entry(*product).or_default();
                 if holds {
-                    named.insert(id);
+                    named.insert(id, correction.clone());
                 } else {
                     named.remove(&id);
                 }
@@ -306,8 +307,7 @@ impl Intake {
         let named: Vec<Correction> = moved
             .iter()
             .filter_map(|product| self.by_product.get(product))
-            .flatten()
-            .filter_map(|id| self.standing.get(*id).cloned())
+            .flat_map(|named| named.values().cloned())
             .collect();
         for correction in &named {
             self.apply_keyed(correction, false);

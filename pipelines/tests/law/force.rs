@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{VIEWS, all_taken_in, history, of_view, oracle, run, run_every, taken_in};
-use larder_pipelines::Intake;
+use larder_pipelines::{Batch, Intake};
+
+use crate::{
+    VIEWS, all_taken_in,
+    history::{self, History, Row},
+    of_view, oracle, run, run_every, taken_in,
+};
 
 /// Batches from one comparison to the next.
 const EVERY: usize = 10;
@@ -13,14 +18,17 @@ fn hold(seed: u64, batches: usize) -> (usize, usize) {
     let history = history::long_history(seed, batches);
     let rows = history.batches.iter().map(Vec::len).sum();
     let workers = 1 + (seed % 3) as usize;
-    let mut intake = Intake::default();
-    let taken = history.batches.iter().map(|batch| taken_in(&mut intake, batch.iter().map(|(row, _)| row.clone())));
-    let incremental = run_every(EVERY, workers, taken.collect());
+    let incremental = run_every(EVERY, workers, in_turn(history.batches.iter().map(|batch| batch.iter())));
     for (number, content) in incremental.iter().enumerate() {
         let epoch = (number + 1) * EVERY - 1;
         let rows = history.rows_at(epoch);
         let expected = oracle::content(&rows);
         let fresh = run(1, all_taken_in([rows])).pop().unwrap();
+        if *content != fresh {
+            let few = smallest(history.batches[..=epoch].to_vec(), workers);
+            println!("on {workers} workers it takes no more than");
+            few.iter().for_each(|batch| println!("  a batch of {batch:#?}"));
+        }
         for view in VIEWS {
             let told = of_view(content, view);
             let at = format!("{view} at epoch {epoch} of the history by seed {seed}");
@@ -29,6 +37,39 @@ fn hold(seed: u64, batches: usize) -> (usize, usize) {
         }
     }
     (incremental.len(), rows)
+}
+
+/// The batches as one intake hands them on.
+fn in_turn<'a>(batches: impl Iterator<Item = impl Iterator<Item = &'a (Row, isize)>>) -> Vec<Batch> {
+    let mut intake = Intake::default();
+    batches.map(|batch| taken_in(&mut intake, batch.map(|(row, _)| row.clone()))).collect()
+}
+
+/// Leaves out of `batches` what is not needed for them to end elsewhere than a run from nothing does.
+fn smallest(mut batches: Vec<Vec<(Row, isize)>>, workers: usize) -> Vec<Vec<(Row, isize)>> {
+    let differs = |batches: &[Vec<(Row, isize)>]| {
+        let history = History { batches: batches.to_vec() };
+        let fresh = run(1, all_taken_in([history.rows_at(batches.len() - 1)])).pop();
+        run_every(batches.len(), workers, in_turn(batches.iter().map(|batch| batch.iter()))).pop() != fresh
+    };
+    let mut size = batches.iter().map(Vec::len).sum::<usize>().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        while at < batches.iter().map(Vec::len).sum() {
+            let mut place = 0..;
+            let without: Vec<Vec<_>> = batches
+                .iter()
+                .map(|batch| {
+                    let kept = batch.iter().zip(&mut place).filter(|(_, place)| !(at..at + size).contains(place));
+                    kept.map(|(row, _)| row.clone()).collect()
+                })
+                .filter(|batch: &Vec<_>| !batch.is_empty())
+                .collect();
+            if !without.is_empty() && differs(&without) { batches = without } else { at += size }
+        }
+        size /= 2;
+    }
+    batches
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod corrected;
 mod force;
 mod history;
+mod intake;
 mod oracle;
 
 use std::{

@@ -5,11 +5,12 @@ use prost_types::Timestamp;
 use super::{
     Refused, WireError, decode_time, encode_time,
     household::{bounds, present},
+    seen::digest,
     v1::{self, correction as wire},
 };
 use crate::{
-    Amendment, ApplianceFields, ApplianceId, BoundingBox, Change, Correction, DeadReason, Digest, FrameKey,
-    HouseholdId, IdCollision, MovementKey, Name, Names, ProductFields, ProductId, SensorId, views::MovementKind,
+    Amendment, ApplianceFields, ApplianceId, BoundingBox, Change, Correction, DeadReason, FrameKey, HouseholdId,
+    IdCollision, MovementKey, Name, Names, ProductFields, ProductId, SensorId, views::MovementKind,
 };
 
 /// The correction of a message.
@@ -118,14 +119,11 @@ fn place(message: Option<&wire::Box>) -> Result<BoundingBox, Refused> {
 
 fn frame(message: Option<&wire::Frame>, names: &mut Names) -> Result<FrameKey, WireError> {
     let message = message.ok_or_else(|| Refused::malformed("no frame"))?;
-    let hexadecimal = message.hash.len() == 32 && message.hash.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let hash = message.hash.parse::<Digest>().ok().filter(|_| hexadecimal);
-    let no_digest = || Refused::malformed("a frame's digest that is not 32 hexadecimal digits");
     Ok(FrameKey {
         appliance: appliance(&message.appliance, names)?,
         sensor: SensorId(names.intern(present("sensor", &message.sensor)?)?),
         time: decode_time(message.timestamp.as_ref())?,
-        hash: hash.ok_or_else(no_digest)?,
+        hash: digest("frame", &message.hash)?,
     })
 }
 

@@ -30,6 +30,9 @@ pub fn decode_frame(message: v1::Frame, names: &mut Names) -> Result<Frame, Wire
             let (time, image) = decode_raw(image)?;
             (stated.unwrap_or(image_modality(&image)), time, Payload::Image(image))
         }
+        Some(Wire::ImageReference(_)) => {
+            return Err(Refused::malformed("a picture that lies elsewhere, and no folder to look for it in").into());
+        }
         None => return Err(Refused::malformed("a frame without payload").into()),
     };
     let agrees = stated.is_none_or(|stated| stated == modality);
@@ -71,7 +74,7 @@ pub fn encode_frame(frame: &Frame, names: &Names) -> Result<v1::Frame, Refused> 
     })
 }
 
-fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
+pub(super) fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
     let unspecified = i32::from(v1::Modality::Unspecified);
     let known = Modality::ALL.into_iter().find(|modality| i32::from(encode_modality(*modality)) == number);
     if known.is_some() || number == unspecified {
@@ -81,7 +84,7 @@ fn decode_modality(number: i32) -> Result<Option<Modality>, Refused> {
     }
 }
 
-fn encode_modality(modality: Modality) -> v1::Modality {
+pub(super) fn encode_modality(modality: Modality) -> v1::Modality {
     match modality {
         Modality::Visible => v1::Modality::Visible,
         Modality::Depth => v1::Modality::Depth,

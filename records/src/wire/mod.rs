@@ -10,6 +10,7 @@ mod household;
 mod image;
 mod reading;
 mod schema;
+mod seen;
 mod time;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use image::{
 };
 pub use reading::{check_value, decode_reading, decode_reading_bytes, decode_value, encode_reading};
 pub use schema::{DESCRIPTORS, schema};
+pub use seen::{decode_dead_letter, decode_seen, encode_dead_letter, encode_seen};
 pub use time::{decode_time, encode_time};
 
 use crate::{DeadReason, IdCollision};

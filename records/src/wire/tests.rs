@@ -4,9 +4,9 @@ use prost_types::{FileDescriptorSet, Timestamp};
 
 use super::*;
 use crate::{
-    Amendment, ApplianceFields, ApplianceId, BoundingBox, Change, Correction, Digest, Frame, FrameKey, HouseholdId,
-    Image, ImageEncoding, Modality, MovementKey, Name, Names, PPM, Payload, PixelFormat, ProductFields, ProductId,
-    SensorId, Time, views::MovementKind,
+    Amendment, ApplianceFields, ApplianceId, BoundingBox, Candidate, Change, Correction, DeadLetter, Digest, Frame,
+    FrameKey, FrameResult, Grid, HouseholdId, Image, ImageEncoding, Modality, MovementKey, Name, Names, PPM, Payload,
+    PixelFormat, Position, ProductFields, ProductId, SensorId, Sighting, Time, views::MovementKind,
 };
 
 const SCALARS: [Modality; 4] = [Modality::Weight, Modality::Door, Modality::Temperature, Modality::Power];
@@ -332,4 +332,114 @@ fn a_schema_holds_the_files_that_its_message_needs_and_no_others() {
     assert_eq!(files("larder.v1.Correction"), [timestamp, "larder/v1/correction.proto"]);
     assert_eq!(files("larder.v1.Frame").len(), 5);
     assert!(files("larder.v1.Nothing").is_empty());
+}
+
+fn sighting() -> impl Strategy<Value = Sighting> {
+    let scores = || prop::collection::btree_map(name(), 0..=PPM, 0..4);
+    let median = || prop::option::of(any::<u16>());
+    let embedding = prop::collection::vec(any::<i8>(), 0..5);
+    (place(), 0..=PPM, scores(), scores(), embedding, median(), median()).prop_map(
+        |(bounds, detection, candidates, classes, embedding, depth_mm, heat_ck)| {
+            let mut candidates: Vec<_> =
+                candidates.into_iter().map(|(name, score)| Candidate { product: ProductId(name), score }).collect();
+            candidates.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.product));
+            let classes = classes.into_iter().collect();
+            Sighting { bounds, detection, candidates, classes, embedding, depth_mm, heat_ck }
+        },
+    )
+}
+
+fn result() -> impl Strategy<Value = FrameResult> {
+    let images = [Modality::Visible, Modality::Depth, Modality::Infrared];
+    let grid = (0..4_u16, 0..4_u16).prop_flat_map(|(columns, rows)| {
+        let cells = prop::collection::vec(any::<u16>(), usize::from(columns * rows));
+        cells.prop_map(move |cells| Grid { columns, rows, cells })
+    });
+    let key = (name(), name(), time(), any::<u128>()).prop_map(|(appliance, sensor, time, hash)| FrameKey {
+        appliance: ApplianceId(appliance),
+        sensor: SensorId(sensor),
+        time,
+        hash: Digest(hash),
+    });
+    let sightings = prop::collection::vec(sighting(), 0..4);
+    let rest = (any::<u128>(), any::<[u16; 2]>(), prop::option::of(grid));
+    (key, prop::sample::select(images.to_vec()), sightings, rest).prop_map(
+        |(key, modality, sightings, (fingerprint, [width, height], grid))| FrameResult {
+            key,
+            modality,
+            fingerprint: Digest(fingerprint),
+            width,
+            height,
+            sightings,
+            grid,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_vision_saw_survives_the_wire_whole(result in result(), vision in any::<u128>()) {
+        let mut names = Names::default();
+        TEXTS.iter().for_each(|text| drop(names.intern(text).unwrap()));
+        let message = encode_seen(&result, Digest(vision), &names);
+        let message = v1::Seen::decode(message.encode_to_vec().as_slice()).unwrap();
+        let back = decode_seen(&message, &mut Names::default()).unwrap();
+        prop_assert_eq!(back, (result, Digest(vision)));
+    }
+}
+
+#[test]
+fn what_no_vision_can_have_seen_is_refused() {
+    let scored = |name: &str, score_ppm| v1::seen::Scored { name: name.to_owned(), score_ppm };
+    let sighting = v1::seen::Sighting {
+        r#box: vec![1, 2, 3, 4],
+        candidates: vec![scored("milk", 9), scored("eggs", 5)],
+        ..v1::seen::Sighting::default()
+    };
+    let good = v1::Seen {
+        appliance: "a".to_owned(),
+        sensor: "s".to_owned(),
+        timestamp: Some(Timestamp::default()),
+        hash: Digest(1).to_string(),
+        modality: v1::Modality::Visible.into(),
+        fingerprint: Digest(2).to_string(),
+        vision: Digest(3).to_string(),
+        sightings: vec![sighting],
+        grid: Some(v1::seen::Grid { columns: 1, rows: 1, cells: vec![7] }),
+        ..v1::Seen::default()
+    };
+    let taken = |change: fn(&mut v1::Seen)| {
+        let mut message = good.clone();
+        change(&mut message);
+        decode_seen(&message, &mut Names::default()).is_ok()
+    };
+    assert!(taken(|_| ()));
+    let bad: [fn(&mut v1::Seen); 12] = [
+        |m| m.appliance.clear(),
+        |m| m.timestamp = None,
+        |m| m.hash.truncate(31),
+        |m| m.fingerprint = "+".repeat(32),
+        |m| m.vision.clear(),
+        |m| m.modality = v1::Modality::Weight.into(),
+        |m| m.width = 65_536,
+        |m| m.sightings[0].r#box.clear(),
+        |m| m.sightings[0].detection_ppm = PPM + 1,
+        |m| m.sightings[0].candidates.reverse(),
+        |m| m.grid.as_mut().unwrap().columns = 2,
+        |m| m.sightings = vec![m.sightings[0].clone(); 65_537],
+    ];
+    for (which, change) in bad.into_iter().enumerate() {
+        assert!(!taken(change), "{which} was taken in");
+    }
+}
+
+#[test]
+fn a_dead_letter_survives_the_wire_with_its_own_place() {
+    let position = Position { source: "cameras/3".into(), offset: 17 };
+    for reason in DeadReason::ALL {
+        let letter = DeadLetter { position: position.clone(), reason, detail: "no picture".to_owned() };
+        assert_eq!(decode_dead_letter(encode_dead_letter(&letter)).unwrap(), letter);
+    }
+    let unknown = v1::DeadLetter { source: "a/1".to_owned(), reason: "tired".to_owned(), ..v1::DeadLetter::default() };
+    assert!(decode_dead_letter(unknown).is_err());
 }

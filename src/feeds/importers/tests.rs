@@ -82,7 +82,7 @@ impl Imported {
                 Event::Frame(frame) => Some(frame.time),
                 Event::Declared(movement) => Some(movement.time),
                 Event::Truth(truth) => Some(truth.time),
-                Event::Appliance(_) | Event::Product(_) | Event::Correction(_) => None,
+                _ => None,
             })
             .collect();
         assert!(times.is_sorted());

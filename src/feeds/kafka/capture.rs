@@ -68,7 +68,8 @@ pub fn capture(
     Ok(captured)
 }
 
-fn record(message: &BorrowedMessage<'_>) -> v1::KafkaRecord {
+/// All that Kafka tells of a record.
+pub(super) fn record(message: &BorrowedMessage<'_>) -> v1::KafkaRecord {
     let bytes = |bytes: &[u8]| bytes.to_vec().into();
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let header = |header: rdkafka::message::Header<'_, &[u8]>| v1::kafka_record::Header {

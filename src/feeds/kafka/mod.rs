@@ -5,6 +5,9 @@
 
 mod capture;
 mod client;
+mod last;
+mod member;
+mod pictures;
 mod publish;
 mod record;
 mod source;
@@ -12,8 +15,11 @@ mod start;
 
 pub use capture::{Captured, Until, capture};
 pub use client::{Connection, Lag};
-pub use publish::{DeadLetterTopic, Playback, Played, Publisher};
-pub use record::{Carries, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
+pub use last::last_value;
+pub use member::{Member, Received};
+pub use pictures::Pictures;
+pub use publish::{DeadLetterTopic, Outlet, Playback, Played, Publisher};
+pub use record::{Carries, Limits, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
 pub use source::{Options, Source, Topic};
 pub use start::Start;
 
@@ -33,6 +39,12 @@ pub enum KafkaError {
         name: String,
         /// What to use in its place.
         instead: Option<&'static str>,
+    },
+    /// A group cannot start there.
+    #[error("kafka: a consumer group starts at the earliest or the latest record, not at {from:?}")]
+    GroupStart {
+        /// Where it was to start.
+        from: Start,
     },
     /// No broker answers.
     #[error("kafka: {brokers}: {what}: {fault}")]

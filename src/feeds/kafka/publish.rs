@@ -67,6 +67,61 @@ impl Publisher {
     /// # Errors
     /// [`KafkaError`] where a property is refused.
     pub fn new(connection: &Connection) -> Result<Self, KafkaError> {
+        Self::with(connection, &[])
+    }
+
+    /// A publisher of transactions, each of which consumers see whole or not at all. What another with this `id` left undone is
+    /// undone; it can send nothing any more.
+    ///
+    /// # Errors
+    /// [`KafkaError`] where a property is refused or no broker answers.
+    pub fn transactional(connection: &Connection, id: &str) -> Result<Self, KafkaError> {
+        // as long as brokers allow by default: an epoch may be large
+        let ours = [("transactional.id", id), ("transaction.timeout.ms", "900000")];
+        let publisher = Self::with(connection, &ours)?;
+        publisher.transact("beginning transactions", |producer| producer.init_transactions(DELIVERY))?;
+        Ok(publisher)
+    }
+
+    /// Sends all that `send` does in one transaction.
+    ///
+    /// # Errors
+    /// [`KafkaError`], also where another publisher has this one's id since; what `send` fails with. Nothing was sent then, as far
+    /// as consumers see.
+    pub fn in_transaction<E: From<KafkaError>>(&self, send: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        self.transact("beginning a transaction", |producer| producer.begin_transaction())?;
+        let sent = send().and_then(|()| {
+            Ok(self.transact("committing a transaction", |producer| producer.commit_transaction(DELIVERY))?)
+        });
+        if sent.is_err() {
+            // why it failed is told; an open transaction is undone by whoever comes next too
+            let _ = self.producer.abort_transaction(Duration::from_secs(5));
+        }
+        sent
+    }
+
+    /// Asks for a step of a transaction until it is done or cannot be.
+    fn transact(
+        &self,
+        what: &str,
+        step: impl Fn(&BaseProducer<Deliveries>) -> Result<(), ClientError>,
+    ) -> Result<(), KafkaError> {
+        let began = Instant::now();
+        loop {
+            let error = match step(&self.producer) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let may_pass = matches!(&error, ClientError::Transaction(cause) if cause.is_retriable());
+            if !may_pass || began.elapsed() > DELIVERY {
+                self.delivered()?;
+                let (brokers, what) = (self.brokers.clone(), what.to_owned());
+                return Err(KafkaError::Broker { brokers, what, fault: Box::new(error) });
+            }
+        }
+    }
+
+    fn with(connection: &Connection, more: &[(&str, &str)]) -> Result<Self, KafkaError> {
         let largest = (MAX_RECORD_BYTES + (1 << 20)).to_string();
         let ours = [
             ("enable.idempotence", "true"),
@@ -76,7 +131,7 @@ impl Publisher {
             ("queue.buffering.max.kbytes", "131072"),
             ("linger.ms", "5"),
         ];
-        let producer = connection.client(&ours, Deliveries::default())?;
+        let producer = connection.client(&[&ours[..], more].concat(), Deliveries::default())?;
         Ok(Self { producer, brokers: connection.brokers.clone(), partitions: HashMap::new() })
     }
 
@@ -246,13 +301,13 @@ impl Playback {
     }
 }
 
-/// A topic for dead letters, beside the table.
-pub struct DeadLetterTopic {
+/// A topic that all is sent to, each record to the partition of its key.
+pub struct Outlet {
     publisher: Publisher,
     topic: String,
 }
 
-impl DeadLetterTopic {
+impl Outlet {
     /// The topic of that name.
     ///
     /// # Errors
@@ -261,6 +316,35 @@ impl DeadLetterTopic {
         let mut publisher = Publisher::new(connection)?;
         publisher.partitions(&topic)?;
         Ok(Self { publisher, topic })
+    }
+
+    /// Sends a record.
+    ///
+    /// # Errors
+    /// [`KafkaError::Send`] where it cannot be taken, or an earlier one was not delivered.
+    pub fn send(&self, record: &v1::KafkaRecord) -> Result<(), KafkaError> {
+        self.publisher.send(&self.topic, None, record)
+    }
+
+    /// Waits until brokers have all that was sent.
+    ///
+    /// # Errors
+    /// [`KafkaError::Send`] where they do not take it.
+    pub fn flush(&self) -> Result<(), KafkaError> {
+        self.publisher.flush()
+    }
+}
+
+/// A topic for dead letters, beside the table.
+pub struct DeadLetterTopic(Outlet);
+
+impl DeadLetterTopic {
+    /// The topic of that name.
+    ///
+    /// # Errors
+    /// As [`Outlet::open`].
+    pub fn open(connection: &Connection, topic: String) -> Result<Self, KafkaError> {
+        Outlet::open(connection, topic).map(Self)
     }
 
     /// Sends `letters`: keyed by topic and partition, as JSON. After a crash a letter may come again, with the same position.
@@ -282,8 +366,8 @@ impl DeadLetterTopic {
                 value: Some(value.to_string().into_bytes().into()),
                 ..v1::KafkaRecord::default()
             };
-            self.publisher.send(&self.topic, None, &record)?;
+            self.0.send(&record)?;
         }
-        if letters.is_empty() { Ok(()) } else { self.publisher.flush() }
+        if letters.is_empty() { Ok(()) } else { self.0.flush() }
     }
 }

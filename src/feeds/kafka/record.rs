@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use larder_records::wire::{self, MAX_IMAGE_BYTES, Refused, WireError, v1};
-use larder_records::{ApplianceId, DeadReason, Names};
+use larder_records::{ApplianceId, DeadReason, Names, Time};
 use prost::Message;
 
+use super::Pictures;
 use crate::feeds::{Event, recording::Outgoing};
 
 /// The header that names the message of a record, such as `larder.v1.Product`, whatever its topic carries.
@@ -21,6 +22,10 @@ pub enum Carries {
     /// `larder.v1.Frame`: readings and pictures.
     #[default]
     Frames,
+    /// `larder.v1.Seen`: what vision saw in pictures.
+    Sightings,
+    /// `larder.v1.DeadLetter`: what could not be taken in elsewhere.
+    DeadLetters,
     /// `larder.v1.DeclaredMovement`; the key is the appliance.
     Declared,
     /// `larder.v1.Product`.
@@ -35,13 +40,23 @@ pub enum Carries {
 
 impl Carries {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Frames, Self::Declared, Self::Products, Self::Appliances, Self::Corrections, Self::Truth];
+    pub const ALL: [Self; 8] = [
+        Self::Frames,
+        Self::Sightings,
+        Self::DeadLetters,
+        Self::Declared,
+        Self::Products,
+        Self::Appliances,
+        Self::Corrections,
+        Self::Truth,
+    ];
 
     /// Its name in configurations.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Frames => "frames",
+            Self::Sightings => "sightings",
+            Self::DeadLetters => "dead_letters",
             Self::Declared => "declared",
             Self::Products => "products",
             Self::Appliances => "appliances",
@@ -54,6 +69,8 @@ impl Carries {
     pub fn schema(self) -> &'static str {
         match self {
             Self::Frames => "larder.v1.Frame",
+            Self::Sightings => "larder.v1.Seen",
+            Self::DeadLetters => "larder.v1.DeadLetter",
             Self::Declared => "larder.v1.DeclaredMovement",
             Self::Products => "larder.v1.Product",
             Self::Appliances => "larder.v1.Appliance",
@@ -78,7 +95,23 @@ impl FromStr for Carries {
     }
 }
 
-/// The event of a record: its key, its [`SCHEMA_HEADER`], and its value, which may be at most `limit` bytes long.
+/// How records are read.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The largest record that is taken in, in bytes.
+    pub record: usize,
+    /// Where pictures lie that records only name.
+    pub pictures: Option<Pictures>,
+}
+
+impl Default for Limits {
+    /// The largest record that there may be, and no pictures elsewhere.
+    fn default() -> Self {
+        Self { record: MAX_RECORD_BYTES, pictures: None }
+    }
+}
+
+/// The event of a record: its key, its [`SCHEMA_HEADER`], and its value.
 ///
 /// # Errors
 /// [`WireError::Refused`] for what can be no event: a record without value, of a schema that is not known, without the
@@ -88,9 +121,10 @@ pub fn decode(
     key: Option<&[u8]>,
     schema: Option<&[u8]>,
     value: Option<&[u8]>,
-    limit: usize,
+    limits: &Limits,
     names: &mut Names,
 ) -> Result<Event, WireError> {
+    let limit = limits.record;
     let carries = match schema {
         None => carries,
         Some(named) => match Carries::ALL.into_iter().find(|kind| kind.schema().as_bytes() == named) {
@@ -107,7 +141,18 @@ pub fn decode(
         return Err(Refused::new(DeadReason::TooLarge, detail).into());
     }
     Ok(match carries {
-        Carries::Frames => Event::Frame(wire::decode_frame(message(value)?, names)?),
+        Carries::Frames => {
+            let mut frame: v1::Frame = message(value)?;
+            if let Some(pictures) = &limits.pictures {
+                pictures.fetch(&mut frame)?;
+            }
+            Event::Frame(wire::decode_frame(frame, names)?)
+        }
+        Carries::Sightings => {
+            let (result, vision) = wire::decode_seen(&message(value)?, names)?;
+            Event::Seen(result, vision)
+        }
+        Carries::DeadLetters => Event::Refused(wire::decode_dead_letter(message(value)?)?),
         Carries::Products => Event::Product(wire::decode_product(&message::<v1::Product>(value)?, names)?),
         Carries::Appliances => Event::Appliance(wire::decode_appliance(&message::<v1::Appliance>(value)?, names)?),
         Carries::Corrections => Event::Correction(wire::decode_correction(&message(value)?, names)?),
@@ -143,6 +188,15 @@ pub fn outgoing(event: &Event, names: &Names) -> Result<Outgoing, Refused> {
         Event::Frame(frame) => {
             let value = wire::encode_frame(frame, names)?.encode_to_vec();
             (Carries::Frames, of(frame.appliance), frame.time, value)
+        }
+        Event::Seen(result, vision) => {
+            let value = wire::encode_seen(result, *vision, names).encode_to_vec();
+            (Carries::Sightings, of(result.key.appliance), result.key.time, value)
+        }
+        Event::Refused(letter) => {
+            // when it was met is nobody's event time
+            let value = wire::encode_dead_letter(letter).encode_to_vec();
+            (Carries::DeadLetters, &*letter.position.source, Time::default(), value)
         }
         Event::Declared(movement) => {
             let value = wire::encode_declared(movement, names)?.encode_to_vec();
@@ -180,7 +234,7 @@ pub fn outgoing(event: &Event, names: &Names) -> Result<Outgoing, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use larder_records::{Frame, Modality, Payload, SensorId, Time};
+    use larder_records::{Frame, Modality, Payload, SensorId};
 
     use super::*;
 
@@ -223,7 +277,7 @@ mod tests {
             // the header outranks what the topic carries
             let schema = record.headers.first().and_then(|header| header.value.as_deref());
             let value = record.value.as_deref();
-            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, MAX_RECORD_BYTES, &mut names);
+            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, &Limits::default(), &mut names);
             assert_eq!(back.unwrap(), event);
         }
     }
@@ -237,7 +291,7 @@ mod tests {
             key,
             schema,
             value,
-            limit,
+            &Limits { record: limit, pictures: None },
             &mut Names::default(),
         ) {
             Err(WireError::Refused(refused)) => refused.reason,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use larder_records::wire::{Refused, WireError};
-use larder_records::{DeadLetter, Names, Position, Time};
+use larder_records::{DeadLetter, IdCollision, Names, Position, Time};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _, base_consumer::PartitionQueue},
@@ -15,7 +15,7 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use super::{Carries, Connection, KafkaError, Lag, SCHEMA_HEADER, Start, client::Context, record::decode};
+use super::{Carries, Connection, KafkaError, Lag, Limits, SCHEMA_HEADER, Start, client::Context, record::decode};
 use crate::feeds::{Entry, FeedError, LiveFeed};
 
 /// A topic to read.
@@ -44,8 +44,8 @@ pub struct Options {
     pub anew: bool,
     /// How many bytes of records may wait in memory.
     pub memory: u64,
-    /// The largest record that is taken in, in bytes.
-    pub record_limit: usize,
+    /// The largest record that is taken in, and where pictures lie.
+    pub limits: Limits,
     /// How long brokers may take to answer when it starts.
     pub patience: Duration,
 }
@@ -247,20 +247,8 @@ impl Source {
                 let (topic, brokers) = (partition.topic.name.clone(), self.options.connection.brokers.clone());
                 return Err(KafkaError::NoTopic { topic, brokers });
             }
-            (
-                Some(
-                    Code::Authentication
-                    | Code::SaslAuthenticationFailed
-                    | Code::TopicAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-                    | Code::Fatal,
-                ),
-                _,
-            ) => return Err(broker(&self.options, "reading", error)),
+            _ if stays(&error) => return Err(broker(&self.options, "reading", error)),
             _ => {}
-        }
-        if matches!(error, ClientError::MessageConsumptionFatal(_)) {
-            return Err(broker(&self.options, "reading", error));
         }
         if self.complaint.as_ref() != Some(&error) {
             match partition {
@@ -275,21 +263,11 @@ impl Source {
 
 impl LiveFeed for Source {
     fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Entry>, FeedError> {
-        let limit = self.options.record_limit;
-        let entry = self.poll_record(wait, |partition, message| {
-            let offset = u64::try_from(message.offset()).unwrap_or_default();
-            let position = Position { source: partition.source.clone(), offset };
-            let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-            let schema = headers.filter(|header| header.key == SCHEMA_HEADER).find_map(|header| header.value);
-            match decode(partition.topic.carries, message.key(), schema, message.payload(), limit, names) {
-                Ok(event) => Ok((position, Ok(event))),
-                Err(WireError::Refused(Refused { reason, detail })) => {
-                    Ok((position.clone(), Err(DeadLetter { position, reason, detail })))
-                }
-                Err(WireError::Collision(collision)) => Err(collision),
-            }
+        let limits = self.options.limits.clone();
+        let read = self.poll_record(wait, |partition, message| {
+            entry(message, partition.source.clone(), partition.topic.carries, &limits, names)
         })?;
-        Ok(entry.transpose()?)
+        Ok(read.transpose()?)
     }
 
     fn bytes_read(&self) -> u64 {
@@ -324,6 +302,26 @@ impl LiveFeed for Source {
     }
 }
 
+/// What stands in a record of the partition `source`.
+pub(super) fn entry(
+    message: &BorrowedMessage<'_>,
+    source: Arc<str>,
+    carries: Carries,
+    limits: &Limits,
+    names: &mut Names,
+) -> Result<Entry, IdCollision> {
+    let position = Position { source, offset: u64::try_from(message.offset()).unwrap_or_default() };
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let schema = headers.filter(|header| header.key == SCHEMA_HEADER).find_map(|header| header.value);
+    match decode(carries, message.key(), schema, message.payload(), limits, names) {
+        Ok(event) => Ok((position, Ok(event))),
+        Err(WireError::Refused(Refused { reason, detail })) => {
+            Ok((position.clone(), Err(DeadLetter { position, reason, detail })))
+        }
+        Err(WireError::Collision(collision)) => Err(collision),
+    }
+}
+
 fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseConsumer<Context>, KafkaError> {
     // what is fetched is asked for while there is room, so that a queue can hold its bound and one answer more
     let share = (options.memory / partitions).max(64 << 10);
@@ -347,7 +345,11 @@ fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseCon
 }
 
 /// The numbers of the partitions that are to be read.
-fn partitions_of(consumer: &BaseConsumer<Context>, topic: &Topic, options: &Options) -> Result<Vec<i32>, KafkaError> {
+pub(super) fn partitions_of(
+    consumer: &BaseConsumer<Context>,
+    topic: &Topic,
+    options: &Options,
+) -> Result<Vec<i32>, KafkaError> {
     let known = patiently(options, &format!("looking for the topic {:?}", topic.name), || {
         let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER)?;
         Ok(metadata.topics().first().map_or_else(Vec::new, |topic| {
@@ -362,6 +364,23 @@ fn partitions_of(consumer: &BaseConsumer<Context>, topic: &Topic, options: &Opti
     match wanted.iter().find(|partition| !known.contains(partition)) {
         Some(&partition) => Err(KafkaError::NoPartition { topic: topic.name.clone(), partition, has: known.len() }),
         None => Ok(wanted.clone()),
+    }
+}
+
+/// Whether an error will not pass by itself.
+pub(super) fn stays(error: &ClientError) -> bool {
+    match error {
+        ClientError::MessageConsumptionFatal(_) => true,
+        ClientError::MessageConsumption(code) => matches!(
+            code,
+            Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::Fatal
+        ),
+        _ => false,
     }
 }
 
@@ -431,6 +450,6 @@ fn patiently<T>(
     }
 }
 
-fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
+pub(super) fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
     KafkaError::Broker { brokers: options.connection.brokers.clone(), what: what.to_owned(), fault: Box::new(error) }
 }

@@ -135,10 +135,13 @@ fn channel_info(recording: &Recording, id: u16, count: Count, names: &Names) -> 
         Some(Event::Frame(frame)) => {
             (name(frame.appliance.0), name(frame.sensor.0), Some(frame.modality.as_str().to_owned()))
         }
+        Some(Event::Seen(result, _)) => {
+            (name(result.key.appliance.0), name(result.key.sensor.0), Some(result.modality.as_str().to_owned()))
+        }
         Some(Event::Declared(movement)) => (name(movement.appliance.0), None, None),
         Some(Event::Truth(truth)) => (name(truth.appliance.0), None, None),
         Some(Event::Appliance(appliance)) => (name(appliance.id.0), None, None),
-        Some(Event::Product(_) | Event::Correction(_)) | None => (None, None, None),
+        Some(Event::Product(_) | Event::Correction(_) | Event::Refused(_)) | None => (None, None, None),
     };
     ChannelInfo {
         topic: definition.map_or_else(|| format!("channel {id}, not stated"), |channel| channel.topic.clone()),
@@ -155,9 +158,10 @@ fn channel_info(recording: &Recording, id: u16, count: Count, names: &Names) -> 
 fn time_of(event: &Event) -> Option<Time> {
     match event {
         Event::Frame(frame) => Some(frame.time),
+        Event::Seen(result, _) => Some(result.key.time),
         Event::Declared(movement) => Some(movement.time),
         Event::Truth(truth) => Some(truth.time),
-        Event::Product(_) | Event::Appliance(_) | Event::Correction(_) => None,
+        Event::Product(_) | Event::Appliance(_) | Event::Correction(_) | Event::Refused(_) => None,
     }
 }
 

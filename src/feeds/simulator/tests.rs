@@ -186,7 +186,7 @@ fn read(path: &Path) -> Read {
             Event::Truth(truth) => truths.push(truth),
             Event::Product(product) => products.push(product),
             Event::Appliance(_) => appliances += 1,
-            Event::Declared(_) | Event::Correction(_) => panic!("nothing is declared or corrected"),
+            other => panic!("{other:?} is nothing that is simulated"),
         }
     }
     Read { names, frames, truths, products, appliances }

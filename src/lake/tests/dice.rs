@@ -203,6 +203,7 @@ throw! {
             DeadReason::BadTime,
             DeadReason::BadImage,
             DeadReason::TooLarge,
+            DeadReason::OtherVision,
         ]),
         detail: d.any(&["", "no \"value\""]).to_owned(),
     },

@@ -1,0 +1,74 @@
+//! Time, processor time and memory, as Linux tells them.
+
+use std::{fmt::Write as _, path::Path, process::Command, time::Instant};
+
+/// What something took, in seconds.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    pub wall: f64,
+    pub cpu: f64,
+}
+
+/// A moment of this process.
+pub struct Moment(Instant, f64);
+
+impl Moment {
+    pub fn since(&self, earlier: &Self) -> Cost {
+        Cost { wall: self.0.duration_since(earlier.0).as_secs_f64(), cpu: self.1 - earlier.1 }
+    }
+}
+
+/// Now, and the processor time of this process so far.
+pub fn here() -> Moment {
+    Moment(Instant::now(), ticks(13))
+}
+
+/// The processor time of all children that ended, in seconds.
+pub fn children() -> f64 {
+    ticks(15)
+}
+
+/// User and system time at that field of `/proc/self/stat`, from 0; Linux counts a hundred a second.
+fn ticks(field: usize) -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // the name of the program may hold spaces; it ends with the last bracket, and is field 1
+    let rest = stat.rsplit_once(')').unwrap().1;
+    let fields: Vec<f64> = rest.split_whitespace().skip(field - 2).take(2).map(|text| text.parse().unwrap()).collect();
+    (fields[0] + fields[1]) / 100.0
+}
+
+/// Runs a program, which must end well.
+pub fn cost_of_child(mut command: Command) -> Cost {
+    let (began, before) = (Instant::now(), children());
+    assert!(command.status().unwrap().success(), "{command:?} failed");
+    Cost { wall: began.elapsed().as_secs_f64(), cpu: children() - before }
+}
+
+/// The resident memory of a process, in MiB.
+pub fn resident(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+}
+
+/// Writes `backlog.csv` and `backlog.svg`: MiB over seconds.
+pub fn plot(folder: &Path, samples: &[(f64, f64)]) {
+    let mut csv = "seconds,mib\n".to_owned();
+    samples.iter().for_each(|(seconds, mib)| writeln!(csv, "{seconds:.1},{mib:.0}").unwrap());
+    std::fs::write(folder.join("backlog.csv"), csv).unwrap();
+    let most = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).fold(1.0, f64::max);
+    let (width, height) = (most(|sample| sample.0), most(|sample| sample.1));
+    let mut points = String::new();
+    for (seconds, mib) in samples {
+        write!(points, "{:.1},{:.1} ", 60.0 + 700.0 * seconds / width, 320.0 - 280.0 * mib / height).unwrap();
+    }
+    let svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 360\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"800\" height=\"360\" fill=\"white\"/>\n\
+         <path d=\"M60 30V320H770\" fill=\"none\" stroke=\"black\"/>\n\
+         <text x=\"8\" y=\"44\">{height:.0} MiB</text><text x=\"40\" y=\"324\">0</text>\n\
+         <text x=\"720\" y=\"340\">{width:.0} s</text>\n\
+         <polyline points=\"{points}\" fill=\"none\" stroke=\"#0a6\" stroke-width=\"2\"/>\n</svg>\n"
+    );
+    std::fs::write(folder.join("backlog.svg"), svg).unwrap();
+}

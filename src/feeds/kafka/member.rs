@@ -1,0 +1,179 @@
+//! One member of a consumer group.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use larder_records::{DeadLetter, Frame, Names, Position, wire::v1};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
+};
+
+use super::{
+    Carries, KafkaError, Lag, Options, Start,
+    capture::record,
+    client::Context,
+    source::{broker, entry, partitions_of, stays},
+};
+use crate::feeds::{Event, FeedError};
+
+/// What a member was handed.
+pub enum Received {
+    /// A picture.
+    Picture(Position, Frame),
+    /// A record that is none, and what it is where it does not say so itself.
+    Other(Carries, v1::KafkaRecord),
+    /// A record that cannot be taken in.
+    Refused(DeadLetter),
+}
+
+/// A member of a consumer group: partitions come and go as others join and leave.
+///
+/// What it was handed is covered once it says so ([`Member::covered`]); what it has not covered when it loses a partition, or
+/// dies, is handed to another. So everything comes to some member at least once.
+pub struct Member {
+    consumer: BaseConsumer<Context>,
+    options: Options,
+    /// What each topic carries, and the names of its partitions.
+    topics: HashMap<String, (Carries, BTreeMap<i32, Arc<str>>)>,
+    /// The first offsets that were not handed on, of partitions that moved since they were covered.
+    moved: BTreeMap<Arc<str>, (String, i32, i64)>,
+    /// The same, of all that were met.
+    next: BTreeMap<(String, i32), u64>,
+    lag: Arc<Lag>,
+    bytes: u64,
+    complaint: Option<ClientError>,
+}
+
+impl Member {
+    /// Joins `options.group` to read its topics, each from where the group stands, or else from `options.start`.
+    ///
+    /// # Errors
+    /// [`KafkaError`] where a broker or topic is not there, a property is refused, or a group cannot start there.
+    pub fn join(options: Options) -> Result<Self, KafkaError> {
+        let reset = match options.start {
+            Start::Earliest => "earliest",
+            Start::Latest => "latest",
+            from @ (Start::Time(_) | Start::Offset(_)) => return Err(KafkaError::GroupStart { from }),
+        };
+        let lag = Arc::new(Lag::default());
+        let queued = (options.memory / 1024).max(64).to_string();
+        let ours = [
+            ("group.id", options.group.as_deref().unwrap_or("larder")),
+            ("auto.offset.reset", reset),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // who joins or leaves interrupts nobody else
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("queued.max.messages.kbytes", queued.as_str()),
+            ("queued.min.messages", "1000000"),
+            ("fetch.queue.backoff.ms", "20"),
+            ("statistics.interval.ms", "1000"),
+        ];
+        let consumer: BaseConsumer<Context> = options.connection.client(&ours, Context { lag: lag.clone() })?;
+        let mut topics = HashMap::new();
+        for topic in &options.topics {
+            partitions_of(&consumer, topic, &options)?;
+            topics.insert(topic.name.clone(), (topic.carries, BTreeMap::new()));
+        }
+        let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| broker(&options, "joining the group", error))?;
+        let (moved, next) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { consumer, options, topics, moved, next, lag, bytes: 0, complaint: None })
+    }
+
+    /// The next record of any partition that is this member's now, and its timestamp in milliseconds since 1970; none where none
+    /// comes within `wait`.
+    ///
+    /// # Errors
+    /// [`FeedError`] where nothing more can be read. What may pass, such as a broker that is gone for a while, is no error.
+    pub fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<(Received, Option<i64>)>, FeedError> {
+        let message = match self.consumer.poll(wait) {
+            None => return Ok(None),
+            Some(Ok(message)) => message,
+            Some(Err(error)) => {
+                self.complain(error)?;
+                return Ok(None);
+            }
+        };
+        let Some((carries, partitions)) = self.topics.get_mut(message.topic()) else { return Ok(None) };
+        let (carries, number) = (*carries, message.partition());
+        let source = partitions.entry(number).or_insert_with(|| format!("{}/{number}", message.topic()).into()).clone();
+        let received = match entry(&message, source.clone(), carries, &self.options.limits, names)? {
+            (position, Ok(Event::Frame(frame))) if frame.modality.is_image() => Received::Picture(position, frame),
+            (_, Ok(_)) => Received::Other(carries, record(&message)),
+            (_, Err(letter)) => Received::Refused(letter),
+        };
+        let (topic, behind) = (message.topic().to_owned(), message.offset() + 1);
+        let sent_at = message.timestamp().to_millis();
+        self.bytes += message.payload_len() as u64;
+        self.complaint = None;
+        drop(message);
+        self.next.insert((topic.clone(), number), u64::try_from(behind).unwrap_or_default());
+        self.moved.insert(source, (topic, number, behind));
+        Ok(Some((received, sent_at)))
+    }
+
+    /// How many bytes of records were read.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Says that nobody needs to be handed again what this member was handed so far. Where the group has gone on without it, that
+    /// counts for nothing: others are handed it again.
+    ///
+    /// # Errors
+    /// [`KafkaError::Broker`] where the group can never be told.
+    pub fn covered(&mut self) -> Result<(), KafkaError> {
+        let mut told = TopicPartitionList::with_capacity(self.moved.len());
+        for (topic, number, behind) in std::mem::take(&mut self.moved).into_values() {
+            let added = told.add_partition_offset(&topic, number, Offset::Offset(behind));
+            added.map_err(|error| broker(&self.options, "telling the group", error))?;
+        }
+        if told.count() == 0 {
+            return Ok(());
+        }
+        match self.consumer.commit(&told, CommitMode::Sync) {
+            Ok(()) => Ok(()),
+            Err(ClientError::ConsumerCommit(Code::GroupAuthorizationFailed)) => {
+                let error = ClientError::ConsumerCommit(Code::GroupAuthorizationFailed);
+                Err(broker(&self.options, "telling the group", error))
+            }
+            Err(error) => {
+                tracing::warn!("kafka: telling the group: {error}; what was read since comes again");
+                Ok(())
+            }
+        }
+    }
+
+    /// Records that wait in Kafka, by topic and partition, of those partitions that this member has now.
+    pub fn lag(&self) -> Vec<(String, i32, u64)> {
+        let Ok(assigned) = self.consumer.assignment() else { return Vec::new() };
+        let wait = |topic: &str, number: i32| {
+            let next = self.next.get(&(topic.to_owned(), number))?;
+            Some((topic.to_owned(), number, self.lag.end(topic, number)?.saturating_sub(*next)))
+        };
+        assigned.elements().iter().filter_map(|place| wait(place.topic(), place.partition())).collect()
+    }
+
+    /// How many partitions this member has now.
+    pub fn partitions(&self) -> usize {
+        self.consumer.assignment().map_or(0, |assigned| assigned.count())
+    }
+
+    /// Goes on where an error may pass, which is said once, and fails where it will not.
+    fn complain(&mut self, error: ClientError) -> Result<(), KafkaError> {
+        if stays(&error) {
+            return Err(broker(&self.options, "reading", error));
+        }
+        if self.complaint.as_ref() != Some(&error) {
+            tracing::error!("kafka: {error}; trying on");
+            self.complaint = Some(error);
+        }
+        Ok(())
+    }
+}
