@@ -129,6 +129,23 @@ fn merged_products_are_what_they_end_up_as_and_circles_the_one_of_the_least_id()
 }
 
 #[test]
+fn a_merge_that_becomes_the_undo_of_what_it_moved_leaves_nothing_behind() {
+    let mut intake = Intake::default();
+    let (appliance, product) = (ApplianceId::of("a"), ProductId::of("milk"));
+    let kind = larder_records::views::MovementKind::In;
+    let movement = MovementKey { appliance, time: Time(1), product, kind };
+    intake.correction(&made("verdict", 1, Change::Movement { movement, confirmed: false })).unwrap();
+    intake.correction(&made("it", 2, merge("milk", "eggs"))).unwrap();
+    let batch = intake.take_batch();
+    let of_eggs = MovementKey { product: ProductId::of("eggs"), ..movement };
+    assert_eq!(standing(&batch.verdicts), [((of_eggs, Verdict::Refused), 1)]);
+    intake.correction(&made("it", 3, undo("verdict"))).unwrap();
+    let then = intake.take_batch();
+    assert_eq!(standing(&[batch.verdicts, then.verdicts].concat()), []);
+    assert_eq!(standing(&[batch.stand_ins, then.stand_ins].concat()), []);
+}
+
+#[test]
 fn what_cannot_hold_or_speaks_of_nothing_is_refused_with_its_reason() {
     let mut intake = Intake::default();
     intake.product(&milk(0, 0));
