@@ -61,7 +61,8 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
         }
         _ => true,
     });
-    let record = |(_, entry): &Entry| if let Ok(Event::Product(product)) = entry { Some(*product) } else { None };
+    let record =
+        |(_, entry): &Entry| if let Ok(Event::Product(product)) = entry { Some(product.clone()) } else { None };
     let records: Vec<Product> = entries.iter().filter_map(record).collect();
 
     let mut engine =
@@ -92,7 +93,7 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
                 }
                 1 => {
                     let (as_of, package_mg) = (Time(random.random_range(0..1 << 51)), random.random_range(0..900_000));
-                    Ok(Event::Product(Product { as_of, package_mg, ..*records.choose(&mut random).unwrap() }))
+                    Ok(Event::Product(Product { as_of, package_mg, ..records.choose(&mut random).unwrap().clone() }))
                 }
                 2 => match taken.choose(&mut random) {
                     Some((_, entry)) => entry.clone(),
