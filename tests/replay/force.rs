@@ -21,10 +21,10 @@ const EVERY: usize = 10;
 
 /// A batch of 1 to 1,000 entries, mostly of few.
 fn size(random: &mut ChaCha8Rng) -> usize {
-    match random.random_range(0..10) {
-        0..4 => 1,
-        4..7 => random.random_range(2..30),
-        7..9 => random.random_range(30..300),
+    match random.random_range(0..20) {
+        0..9 => 1,
+        9..15 => random.random_range(2..30),
+        15..19 => random.random_range(30..150),
         _ => random.random_range(300..=1_000),
     }
 }
@@ -57,7 +57,7 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
     // most readings say nothing new: enough are kept for the batches to be many and the tables full
     order.retain(|&n| match &entries[n].1 {
         Ok(Event::Frame(Frame { payload: Payload::Reading(_), modality, .. })) => {
-            *modality == Modality::Door || n % 40 == 0
+            *modality == Modality::Door || n % 10 == 0
         }
         _ => true,
     });

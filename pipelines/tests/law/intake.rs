@@ -67,7 +67,9 @@ proptest! {
             let mut fresh = Intake::default();
             let mut sorted = corrections[..until].to_vec();
             sorted.sort();
-            sorted.iter().for_each(|correction| drop(fresh.correction(correction)));
+            for correction in &sorted {
+                let _ = fresh.correction(correction);
+            }
             let fresh = fresh.take_batch();
             prop_assert_eq!(standing(&all.verdicts), standing(&fresh.verdicts), "verdicts after {}", until);
             prop_assert_eq!(standing(&all.counts), standing(&fresh.counts), "counts after {}", until);
