@@ -121,7 +121,7 @@ impl Lake {
                         })
                         .collect();
                     table(&["table", "files", "bytes", "log files", "oldest version"], &rows)
-                        + if dry_run { "nothing removed" } else { "" }
+                        + if dry_run { "a dry run: this is what would be removed" } else { "" }
                 })
             }
         }
