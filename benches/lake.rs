@@ -22,6 +22,7 @@ use larder::{
     eyes::Eyes,
     feeds::Event,
     lake::{Lake, TableInfo},
+    service::resident_memory,
 };
 use larder_pipelines::vision::{References, Scene, VisionConfig};
 use larder_records::*;
@@ -234,9 +235,7 @@ fn quantile(times: &mut [Duration], part: f64) -> f64 {
 
 /// Resident memory in MiB.
 fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024
+    resident_memory(std::process::id()).unwrap_or_default() >> 20
 }
 
 /// Data files, files of logs, and bytes of both, in `dir` and below.

@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../chart/mod.rs"]
+mod chart;
 mod fill;
 mod measure;
 
@@ -18,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use larder::service::resident_memory;
 use measure::{Cost, cost_of_child, here};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -165,8 +168,8 @@ fn backlog(broker: &Broker, folder: &Path, readings: u64) {
     let mut child = larder(&config, &[]).spawn().unwrap();
     let mut samples = Vec::new();
     let status = loop {
-        if let Some(mib) = measure::resident(child.id()) {
-            samples.push((began.elapsed().as_secs_f64(), mib));
+        if let Some(bytes) = resident_memory(child.id()) {
+            samples.push((began.elapsed().as_secs_f64(), bytes as f64 / 1_048_576.0));
         }
         if let Some(status) = child.try_wait().unwrap() {
             break status;

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, path::Path, process::Command, time::Instant};
 
+use super::chart::{Series, chart};
+
 /// What something took, in seconds.
 #[derive(Clone, Copy)]
 pub struct Cost {
@@ -44,31 +46,11 @@ pub fn cost_of_child(mut command: Command) -> Cost {
     Cost { wall: began.elapsed().as_secs_f64(), cpu: children() - before }
 }
 
-/// The resident memory of a process, in MiB.
-pub fn resident(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
-}
-
 /// Writes `backlog.csv` and `backlog.svg`: MiB over seconds.
 pub fn plot(folder: &Path, samples: &[(f64, f64)]) {
     let mut csv = "seconds,mib\n".to_owned();
     samples.iter().for_each(|(seconds, mib)| writeln!(csv, "{seconds:.1},{mib:.0}").unwrap());
     std::fs::write(folder.join("backlog.csv"), csv).unwrap();
-    let most = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).fold(1.0, f64::max);
-    let (width, height) = (most(|sample| sample.0), most(|sample| sample.1));
-    let mut points = String::new();
-    for (seconds, mib) in samples {
-        write!(points, "{:.1},{:.1} ", 60.0 + 700.0 * seconds / width, 320.0 - 280.0 * mib / height).unwrap();
-    }
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 360\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <rect width=\"800\" height=\"360\" fill=\"white\"/>\n\
-         <path d=\"M60 30V320H770\" fill=\"none\" stroke=\"black\"/>\n\
-         <text x=\"8\" y=\"44\">{height:.0} MiB</text><text x=\"40\" y=\"324\">0</text>\n\
-         <text x=\"720\" y=\"340\">{width:.0} s</text>\n\
-         <polyline points=\"{points}\" fill=\"none\" stroke=\"#0a6\" stroke-width=\"2\"/>\n</svg>\n"
-    );
-    std::fs::write(folder.join("backlog.svg"), svg).unwrap();
+    let memory = Series { name: "resident memory, MiB", points: samples.to_vec() };
+    std::fs::write(folder.join("backlog.svg"), chart("seconds", &[memory])).unwrap();
 }

@@ -185,11 +185,9 @@ impl Engine {
         for reading in lake.read::<Reading>(&mut names)? {
             intake.reading(&reading);
         }
-        let frames = match held {
-            Some(held) => lake.read_frames_of(held, &mut names)?,
-            None => lake.read_frames(&mut names)?,
-        };
-        let mut accepted = Accepted::of(lake.held(&mut names)?);
+        let days = lake.held(&mut names)?;
+        let frames = lake.read_frames_of(held.unwrap_or(&days), &mut names)?;
+        let mut accepted = Accepted::of(days);
         for frame in frames {
             let now = eyes.as_ref().map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
             if now != frame.fingerprint {

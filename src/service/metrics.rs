@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::memory::resident;
+use super::memory::resident_memory;
 use crate::engine::Counts;
 
 /// A partition, as labels.
@@ -136,7 +136,7 @@ impl Metrics {
     /// # Errors
     /// Where they cannot be written as text.
     pub fn text(&self) -> Result<String, fmt::Error> {
-        if let Some(bytes) = resident() {
+        if let Some(bytes) = resident_memory(std::process::id()) {
             self.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
         let mut text = String::new();

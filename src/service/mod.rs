@@ -21,6 +21,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, runtime::Runtime};
 
+pub use memory::resident_memory;
 pub use metrics::Metrics;
 
 /// What there is to tell of a live run.

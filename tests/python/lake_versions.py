@@ -10,8 +10,6 @@ Exits 1, and says why, where something is not so.
 """
 
 import collections
-import datetime
-import decimal
 import hashlib
 import json
 import pathlib
@@ -22,20 +20,7 @@ import duckdb
 import pyarrow
 from duckdb_extensions import import_extension
 
-
-def plain(value):
-    """A value that compares and prints the same whichever reader it came from."""
-    if isinstance(value, dict):
-        return {name: plain(field) for name, field in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(element) for element in value]
-    if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).isoformat()
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal):
-        return format(value, ".6f")
-    return value
+from plain import plain
 
 
 def counted(rows):

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use larder_pipelines::{Batch, Intake};
-
 use crate::{
     VIEWS, all_taken_in,
     history::{self, History, Row},
-    of_view, oracle, run, run_every, taken_in,
+    of_view, oracle, run, run_every,
 };
 
 /// Batches from one comparison to the next.
@@ -18,7 +16,7 @@ fn hold(seed: u64, batches: usize) -> (usize, usize) {
     let history = history::long_history(seed, batches);
     let rows = history.batches.iter().map(Vec::len).sum();
     let workers = 1 + (seed % 3) as usize;
-    let incremental = run_every(EVERY, workers, in_turn(history.batches.iter().map(|batch| batch.iter())));
+    let incremental = run_every(EVERY, workers, all_taken_in(history.rows_by_batch()));
     for (number, content) in incremental.iter().enumerate() {
         let epoch = (number + 1) * EVERY - 1;
         let rows = history.rows_at(epoch);
@@ -39,18 +37,12 @@ fn hold(seed: u64, batches: usize) -> (usize, usize) {
     (incremental.len(), rows)
 }
 
-/// The batches as one intake hands them on.
-fn in_turn<'a>(batches: impl Iterator<Item = impl Iterator<Item = &'a (Row, isize)>>) -> Vec<Batch> {
-    let mut intake = Intake::default();
-    batches.map(|batch| taken_in(&mut intake, batch.map(|(row, _)| row.clone()))).collect()
-}
-
 /// Leaves out of `batches` what is not needed for them to end elsewhere than a run from nothing does.
 fn smallest(mut batches: Vec<Vec<(Row, isize)>>, workers: usize) -> Vec<Vec<(Row, isize)>> {
     let differs = |batches: &[Vec<(Row, isize)>]| {
         let history = History { batches: batches.to_vec() };
         let fresh = run(1, all_taken_in([history.rows_at(batches.len() - 1)])).pop();
-        run_every(batches.len(), workers, in_turn(batches.iter().map(|batch| batch.iter()))).pop() != fresh
+        run_every(batches.len(), workers, all_taken_in(history.rows_by_batch())).pop() != fresh
     };
     let mut size = batches.iter().map(Vec::len).sum::<usize>().div_ceil(2);
     while size > 0 {

@@ -29,6 +29,11 @@ pub struct History {
 }
 
 impl History {
+    /// The rows of each batch, where none goes again.
+    pub fn rows_by_batch(&self) -> impl Iterator<Item = Vec<Row>> {
+        self.batches.iter().map(|batch| batch.iter().map(|(row, _)| row.clone()).collect())
+    }
+
     /// The rows that there are after batch `epoch`.
     pub fn rows_at(&self, epoch: usize) -> Vec<Row> {
         let mut counts: HashMap<&Row, isize> = HashMap::new();

@@ -4,7 +4,6 @@
 mod corrected;
 mod force;
 mod history;
-mod intake;
 mod oracle;
 
 use std::{
@@ -176,8 +175,7 @@ proptest! {
     fn corrections_repair_every_view_to_what_plain_loops_over_corrected_inputs_say(
         history in history::corrected_histories(),
     ) {
-        let batches = history.batches.iter().map(|batch| batch.iter().map(|(row, _)| row.clone()).collect());
-        let incremental = run(1, all_taken_in(batches));
+        let incremental = run(1, all_taken_in(history.rows_by_batch()));
         for (epoch, content) in incremental.iter().enumerate() {
             let expected = oracle::content(&history.rows_at(epoch));
             for view in VIEWS {

@@ -37,6 +37,11 @@ const RESERVED: [(&str, Option<&str>); 9] = [
 ];
 
 impl Connection {
+    /// What became of asking brokers for `what`.
+    pub(super) fn failed(&self, what: &str, error: ClientError) -> KafkaError {
+        KafkaError::Broker { brokers: self.brokers.clone(), what: what.to_owned(), fault: Box::new(error) }
+    }
+
     /// A client with `ours` for all that the user does not set otherwise.
     pub(super) fn client<C, T>(&self, ours: &[(&str, &str)], context: C) -> Result<T, KafkaError>
     where

@@ -35,11 +35,7 @@ pub fn last_value(
     ];
     let connect = || connection.client(&ours, Context::default());
     let mut consumer: BaseConsumer<Context> = connect()?;
-    let failed = |error| KafkaError::Broker {
-        brokers: connection.brokers.clone(),
-        what: format!("reading the end of {topic}/{partition}"),
-        fault: Box::new(error),
-    };
+    let failed = |error| connection.failed(&format!("reading the end of {topic}/{partition}"), error);
     let (first, end) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
     let mut back = NEAR;
     loop {

@@ -451,5 +451,5 @@ fn patiently<T>(
 }
 
 pub(super) fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
-    KafkaError::Broker { brokers: options.connection.brokers.clone(), what: what.to_owned(), fault: Box::new(error) }
+    options.connection.failed(what, error)
 }
