@@ -5,7 +5,7 @@ use larder_records::{
     views::{Movement, MovementKind, MovementSource},
 };
 
-use crate::occlusion::{Bridged, Item, Look, NEARER_MM, nearest, shift};
+use crate::occlusion::{Bridged, Item, Look, NEARER_MM, items_of, nearest_items, shift};
 
 /// An item whose centre went further than this part of the picture's width or height was put elsewhere.
 const MOVED_PART: u32 = 8;
@@ -15,7 +15,7 @@ const MAX_CENTS: i64 = 1_000_000_000_000;
 
 /// The movements between two looks that follow each other, one a product and kind; those of a first look are what it shows.
 ///
-/// Items of one product are paired with [`nearest`]; what has no partner went in or out, and a partner whose centre lies
+/// Items of one product are paired with [`nearest`](crate::occlusion::nearest); what has no partner went in or out, and a partner whose centre lies
 /// further off than an eighth of the picture's width or height was moved.
 ///
 /// The confidence begins with the score of the least sure item of the movement, in which a review is certain. Where the
@@ -59,10 +59,8 @@ pub fn between(before: Option<&Bridged>, after: &Bridged) -> Vec<Movement> {
 
     let mut found: Vec<Found> = Vec::new();
     for product in products {
-        let of = |items: &'_ [Item]| items.iter().filter(|i| i.product == Some(product)).cloned().collect::<Vec<_>>();
-        let (old, new) = (of(old), of(new));
-        let boxes = |items: &[Item]| items.iter().map(|item| item.bounds).collect::<Vec<_>>();
-        let matched = nearest(&boxes(&old), &boxes(&new));
+        let (old, new) = (items_of(old, product), items_of(new, product));
+        let matched = nearest_items(old, new);
         let put = new.iter().enumerate().filter(|(n, _)| matched.iter().all(|(_, m)| m != n)).map(|(_, item)| item);
         let taken = old.iter().enumerate().filter(|(n, _)| matched.iter().all(|(b, _)| b != n)).map(|(_, item)| item);
         let moved = matched.iter().map(|&(b, a)| (&old[b], &new[a])).filter(|(b, a)| {

@@ -113,16 +113,32 @@ pub fn bridge(looks: [Option<&Arc<Look>>; 5]) -> Option<Bridged> {
         .collect();
     products.sort_unstable();
     products.dedup();
-    let hidden: Vec<Item> = products.into_iter().flat_map(|product| window.filled(product)).collect();
+    let hidden: Vec<&Item> = products.into_iter().flat_map(|product| window.filled(product)).collect();
     let look = if hidden.is_empty() {
         middle.clone()
     } else {
-        let mut items = hidden;
-        items.extend_from_slice(&middle.items);
+        let mut items: Vec<Item> = hidden.into_iter().chain(&middle.items).cloned().collect();
         items.sort();
         Arc::new(Look { items, ..Look::clone(middle) })
     };
     Some(Bridged { weight_delta_mg: window.change(-1, 0), look })
+}
+
+/// Those of `items`, which are sorted, that are taken for `product`.
+pub(crate) fn items_of(items: &[Item], product: ProductId) -> &[Item] {
+    let from = items.partition_point(|item| item.product < Some(product));
+    let many = items[from..].iter().take_while(|item| item.product == Some(product)).count();
+    &items[from..from + many]
+}
+
+/// [`nearest`] of the boxes of items.
+pub(crate) fn nearest_items(before: &[Item], after: &[Item]) -> Vec<(usize, usize)> {
+    let boxes = |items: &[Item]| items.iter().map(|item| item.bounds).collect::<Vec<_>>();
+    match (before.len(), after.len()) {
+        (0, _) | (_, 0) => Vec::new(),
+        (1, 1) => vec![(0, 0)],
+        _ => nearest(&boxes(before), &boxes(after)),
+    }
 }
 
 /// Up to five looks; `at(0)` is the one in question.
@@ -133,9 +149,8 @@ impl<'a> Window<'a> {
         self.0[usize::try_from(n + 2).ok()?]
     }
 
-    fn items(&self, n: i8, product: ProductId) -> Vec<&'a Item> {
-        let items = self.at(n).map_or(&[][..], |look| &look.items);
-        items.iter().filter(|item| item.product == Some(product)).collect()
+    fn items(&self, n: i8, product: ProductId) -> &'a [Item] {
+        self.at(n).map_or(&[], |look| items_of(&look.items, product))
     }
 
     /// Change of the load from look `from` to look `to`.
@@ -147,9 +162,12 @@ impl<'a> Window<'a> {
     }
 
     /// The items of `product` that look 0 hides: those of the pair of looks that gives most.
-    fn filled(&self, product: ProductId) -> Vec<Item> {
+    fn filled(&self, product: ProductId) -> Vec<&'a Item> {
         let shown = self.items(0, product).len();
         let mut hidden: Vec<&Item> = Vec::new();
+        if [-2, -1].into_iter().all(|left| self.items(left, product).len() <= shown) {
+            return hidden; // nothing is missing
+        }
         for (left, right) in [(-1, 1), (-2, 1), (-1, 2)] {
             let lasting = self.items(left, product).len().min(self.items(right, product).len());
             let count = lasting.saturating_sub(shown);
@@ -170,16 +188,18 @@ impl<'a> Window<'a> {
                 hidden = kept;
             }
         }
-        hidden.into_iter().cloned().collect()
+        hidden
     }
 
     /// The items of `product` that look `from` shows and look `to` does not: those that no item there is nearest to.
     fn unseen(&self, from: i8, to: i8, product: ProductId) -> Vec<&'a Item> {
         let (before, after) = (self.items(from, product), self.items(to, product));
-        let boxes = |items: &[&Item]| items.iter().map(|item| item.bounds).collect::<Vec<_>>();
-        let matched = nearest(&boxes(&before), &boxes(&after));
+        if before.len() <= after.len() {
+            return Vec::new(); // each has a partner
+        }
+        let matched = nearest_items(before, after);
         let seen = |n: usize| matched.iter().any(|(b, _)| *b == n);
-        before.iter().enumerate().filter(|(n, _)| !seen(*n)).map(|(_, item)| *item).collect()
+        before.iter().enumerate().filter(|(n, _)| !seen(*n)).map(|(_, item)| item).collect()
     }
 
     fn left_and_came_back(&self, product: ProductId, left: i8, right: i8, count: usize) -> bool {

@@ -1,6 +1,10 @@
 //! Interned names and content hashes.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +74,8 @@ pub struct IdCollision {
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     texts: HashMap<Name, Arc<str>>,
+    /// The other way round: most names come again and again, and are hashed by BLAKE3 once.
+    names: HashMap<Arc<str>, Name>,
 }
 
 impl Names {
@@ -78,12 +84,16 @@ impl Names {
     /// # Errors
     /// [`IdCollision`] where another text has the same id.
     pub fn intern(&mut self, text: &str) -> Result<Name, IdCollision> {
+        if let Some(name) = self.names.get(text) {
+            return Ok(*name);
+        }
         let name = Name::of(text);
-        match self.texts.get(&name) {
-            Some(known) if **known == *text => Ok(name),
-            Some(known) => Err(IdCollision { first: known.clone(), second: text.into() }),
-            None => {
-                self.texts.insert(name, text.into());
+        let shared: Arc<str> = text.into();
+        match self.texts.entry(name) {
+            Entry::Occupied(known) => Err(IdCollision { first: known.get().clone(), second: shared }),
+            Entry::Vacant(free) => {
+                free.insert(shared.clone());
+                self.names.insert(shared, name);
                 Ok(name)
             }
         }

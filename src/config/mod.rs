@@ -8,6 +8,7 @@ use std::{
     fmt, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -321,12 +322,12 @@ impl Config {
             start: from.unwrap_or(self.kafka.from),
             anew: from.is_some(),
             memory: self.kafka.memory_mib.max(1) << 20,
-            limits: Limits {
+            limits: Arc::new(Limits {
                 record: self.kafka.record_limit.min(MAX_RECORD_BYTES),
                 pictures: self
                     .path(self.kafka.pictures.as_ref())
                     .map(|folder| Pictures { folder, limit: self.kafka.picture_limit.min(MAX_IMAGE_BYTES) }),
-            },
+            }),
             patience: Duration::from_secs(self.kafka.patience_seconds),
         }
     }

@@ -31,7 +31,7 @@ pub struct Rhythm {
 impl Default for Rhythm {
     fn default() -> Self {
         Self {
-            epoch_events: 1_000,
+            epoch_events: 20_000,
             epoch_bytes: 64 << 20,
             epoch_wait: Duration::from_millis(50),
             commit_events: 200_000,

@@ -28,7 +28,10 @@ fn hour(time: Time) -> i64 {
 impl Sensors {
     pub(super) fn reading(&mut self, reading: &Reading, batch: &mut Batch) -> bool {
         let key = (reading.time, reading.sequence, reading.value);
-        let hours = self.readings.entry((reading.appliance, reading.sensor, reading.modality)).or_default();
+        let hours = self.readings.entry((reading.appliance, reading.sensor, reading.modality)).or_insert_with(|| {
+            self.appliances.insert(reading.appliance);
+            BTreeMap::new()
+        });
         let seen = hours.entry(hour(reading.time)).or_default();
         if seen.len() == seen.capacity() {
             // most doors are quiet most hours
@@ -41,7 +44,6 @@ impl Sensors {
             },
             _ => seen.push(key),
         }
-        self.appliances.insert(reading.appliance);
         let calibrations = self.calibrations_of((reading.appliance, reading.sensor));
         batch.readings.push((Calibration::applied(&calibrations, *reading), 1));
         true

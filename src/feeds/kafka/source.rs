@@ -45,7 +45,7 @@ pub struct Options {
     /// How many bytes of records may wait in memory.
     pub memory: u64,
     /// The largest record that is taken in, and where pictures lie.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// How long brokers may take to answer when it starts.
     pub patience: Duration,
 }
@@ -174,7 +174,8 @@ impl Source {
         wait: Duration,
         mut read: impl FnMut(&Partition, &BorrowedMessage<'_>) -> T,
     ) -> Result<Option<T>, KafkaError> {
-        let began = Instant::now();
+        // asked for only where there is nothing to read
+        let mut began = None;
         loop {
             let mut idle = 0;
             while idle < self.partitions.len() {
@@ -208,7 +209,7 @@ impl Source {
                     }
                 }
             }
-            let left = wait.saturating_sub(began.elapsed());
+            let left = wait.saturating_sub(began.get_or_insert_with(Instant::now).elapsed());
             if left.is_zero() {
                 return Ok(None);
             }
