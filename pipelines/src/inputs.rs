@@ -4,6 +4,7 @@ use differential_dataflow::input::InputSession;
 use larder_operators::Rows;
 use larder_records::{
     Appliance, ApplianceId, DeclaredMovement, FrameKey, FrameResult, Micros, MovementKey, Product, ProductId, Reading,
+    views::{Movement, ReviewItem, Visit},
 };
 use timely::dataflow::Scope;
 
@@ -31,6 +32,11 @@ macro_rules! inputs {
             /// Whether it holds none.
             pub fn is_empty(&self) -> bool {
                 self.len() == 0
+            }
+
+            /// Adds the changes of another of the same epoch.
+            pub fn append(&mut self, mut other: Self) {
+                $(self.$input.append(&mut other.$input);)*
             }
 
             /// Deals the changes out to `workers`, those of one appliance to one of them.
@@ -101,4 +107,10 @@ inputs! {
     verdicts: (MovementKey, Verdict), by |row| row.0.appliance.0.0;
     /// What people counted.
     counts: ((ApplianceId, ProductId), Counted), by |row| row.0.0.0.0;
+    /// Visits that follow from readings which are not among [`Inputs::readings`]; -1 of those that only seem to without them.
+    cold_visits: Visit, by |row| row.appliance.0.0;
+    /// Movements of sensors, likewise.
+    cold_movements: Movement, by |row| row.appliance.0.0;
+    /// What is unsure, likewise.
+    cold_reviews: ReviewItem, by |row| row.appliance.0.0;
 }

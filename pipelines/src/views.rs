@@ -47,6 +47,7 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
 
     let visits = visits(inputs.readings.clone());
     let windows = windows(visits.clone());
+    let visits = visits.concat(inputs.cold_visits);
     let levels = levels(windows.clone(), inputs.readings.clone());
     let times = looks::on_time(inputs.frames.clone(), inputs.skews);
     let (pictures, depths) = looks::pictures(windows.clone(), inputs.frames, times.clone(), inputs.amendments);
@@ -57,7 +58,8 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
     let looks = looks::looks(pictures, by_appliance.clone(), thresholds.clone(), around);
     let declared = declared_in_truth(inventory::declared(inputs.declared), inputs.stand_ins.clone())
         .flat_map(|movement| movements::declared(&movement));
-    let known = inventory::movements(looks).concat(declared_judged(declared, verdicts));
+    let sensed = inventory::movements(looks).concat(inputs.cold_movements);
+    let known = sensed.concat(declared_judged(declared, verdicts));
     let lines = ledger(known.clone(), inputs.counts);
     let movements = known.concat(inventory::counted(lines.clone()));
 
@@ -79,7 +81,8 @@ pub fn views(inputs: Inputs<'_>) -> Views<'_> {
         behaviour_pairs: behaviour::taken_together(movements.clone(), homes),
         market: market::cells_of(moved.clone(), lines, products, appliances.clone()),
         market_pairs: market::pairs_of(movements.clone(), appliances),
-        review_queue: items_in_truth(review::queue(by_appliance, moved, thresholds), inputs.stand_ins),
+        review_queue: items_in_truth(review::queue(by_appliance, moved, thresholds), inputs.stand_ins)
+            .concat(inputs.cold_reviews),
         visits,
         movements,
     }

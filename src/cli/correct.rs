@@ -12,7 +12,7 @@ use clap::{
 };
 use larder::{
     corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenMovement, WrittenPart},
-    engine::{Engine, ViewChanges},
+    engine::{Engine, EngineError, ViewChanges},
     feeds::recording::RecordingWriter,
     lake::Lake,
 };
@@ -354,7 +354,7 @@ impl Correct {
         for written in written {
             let (line, written) = written?;
             let answer = match written {
-                Ok(written) => Answer { line, ..correct(&mut engine, &written) },
+                Ok(written) => Answer { line, ..correct(&mut engine, &written)? },
                 Err(why) => Answer { line, id: String::new(), kind: "unreadable", refused: Some(why) },
             };
             answers.tell(answer)?;
@@ -370,20 +370,25 @@ impl Correct {
 }
 
 /// Makes one correction, or says why not. What is refused leaves nothing behind, not even its names.
-fn correct(engine: &mut Engine, written: &Written) -> Answer {
+fn correct(engine: &mut Engine, written: &Written) -> Result<Answer, EngineError> {
     let (mut names, mut kind) = (Names::default(), "unreadable");
     let refused = match written.correction(&mut names) {
         Ok(correction) => {
             kind = correction.change.kind();
-            let refusal = engine.refusal(&correction).map(|refusal| in_words(refusal, &names));
-            refusal.or_else(|| {
-                let again = written.correction(engine.names()).map_err(|error| error.to_string());
-                again.and_then(|kept| engine.correct(kept).map_err(|refusal| in_words(refusal, &names))).err()
-            })
+            match engine.refusal(&correction)? {
+                Some(refusal) => Some(in_words(refusal, &names)),
+                None => match written.correction(engine.names()) {
+                    Err(error) => Some(error.to_string()),
+                    Ok(kept) => match engine.correct(kept) {
+                        Err(EngineError::Refused(refusal)) => Some(in_words(refusal, &names)),
+                        done => done.map(|()| None)?,
+                    },
+                },
+            }
         }
         Err(error) => Some(error.to_string()),
     };
-    Answer { line: None, id: written.id(), kind, refused }
+    Ok(Answer { line: None, id: written.id(), kind, refused })
 }
 
 /// Answers told at most to people, of those made and of those refused.

@@ -9,8 +9,8 @@ use larder_records::{
     Appliance, ApplianceId, BoundingBox, Digest, FrameKey, FrameResult, Modality, Names, PPM, Ppm, ProductId,
 };
 
-use super::{Engine, EngineError, ViewChanges, views::ViewDifference};
-use crate::lake::{Held, KnownVision, Lake, LakeError, day_of};
+use super::{Engine, EngineError, ViewChanges, cold::Plan as ColdPlan, views::ViewDifference};
+use crate::lake::{Held, KnownVision, Lake, LakeError, Part, day_of};
 
 /// Why two things cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +64,8 @@ impl Side {
             let fingerprints = fingerprints(&lake, dir, word, names)?;
             days_left = hold(&mut held, &lake.read_seen(names)?, &fingerprints);
         }
-        let frames = lake.read_frames_of(&held, names)?;
-        let mut engine = Engine::start(lake, names.clone(), None, workers, Some(&held))?;
+        let frames = lake.read_frames_of(&Part::default(), &held, names)?;
+        let mut engine = Engine::start(lake, names.clone(), None, workers, Some(&held), ColdPlan::default())?;
         engine.changes()?;
         let mut views = std::mem::take(&mut engine.changes);
         // what differs from the tables, and the tables, are all that there is

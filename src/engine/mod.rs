@@ -5,6 +5,7 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference. When all is written, the table `epochs` says so.
 
+mod cold;
 mod commits;
 mod compare;
 mod live;
@@ -14,14 +15,15 @@ mod seen;
 mod views;
 mod workers;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use larder_pipelines::{Batch, Intake, Refusal, Replaced};
 use larder_records::{
-    Appliance, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
+    Appliance, ApplianceId, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
     Names, Payload, Position, Product, Reading,
 };
 
+pub use cold::History;
 pub use compare::{CompareError, Compared, ObjectDifference, Side, Taken, compare};
 pub use live::{Rhythm, Watcher, run_live};
 pub use replay::{Plan, Progress, Shuffle, replay};
@@ -33,8 +35,9 @@ use crate::{
     catalogue::Catalogue,
     eyes::{Eyes, see_all},
     feeds::{Entry, Event, FeedError, Truth, kafka::KafkaError},
-    lake::{Held, KnownVision, Lake, LakeError, VisionDay},
+    lake::{Held, KnownVision, Lake, LakeError, Part, VisionDay},
 };
+use cold::{Cold, Plan as ColdPlan};
 use commits::Commits;
 use seen::Accepted;
 use workers::Workers;
@@ -54,6 +57,9 @@ pub enum EngineError {
     /// Two names share an id.
     #[error(transparent)]
     Collision(#[from] IdCollision),
+    /// A correction was refused that a person made.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The lake was filled by another vision.
     #[error(
         "the lake holds sightings of {sensor} made by vision {held}, but this run's is {now}: the models, parameters, \
@@ -124,6 +130,17 @@ impl Uncommitted {
     }
 }
 
+/// How a lake is opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// What new pictures are seen by; none where they are refused.
+    pub eyes: Option<Eyes>,
+    /// Threads of the dataflow.
+    pub workers: usize,
+    /// How much of history is held in memory.
+    pub history: History,
+}
+
 /// The dataflow over one lake.
 pub struct Engine {
     lake: Lake,
@@ -143,6 +160,11 @@ pub struct Engine {
     /// The newest epoch that was committed.
     committed: Option<u64>,
     images: Vec<(Position, Frame)>,
+    cold: Cold,
+    /// Events that change history which is not in memory yet.
+    waiting_for_thaw: Vec<Entry>,
+    /// What stood in for history that is in memory now.
+    thawed: Batch,
     uncommitted: Uncommitted,
     /// Changes not committed yet, beside those that the workers still hold.
     changes: ViewChanges,
@@ -155,7 +177,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
     pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
-        Self::start(lake, names, Some(eyes), workers, None)
+        Self::open_with(lake, names, Opening { eyes: Some(eyes), workers, history: History::Whole })
     }
 
     /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
@@ -163,16 +185,38 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read.
     pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
-        Self::start(lake, names, None, workers, None)
+        Self::open_with(lake, names, Opening { eyes: None, workers, history: History::Whole })
     }
 
-    /// Opens `lake`; where `held` says so, other results hold than the lake's own.
+    /// Opens `lake` as `opening` says.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read, or was filled by another vision.
+    pub fn open_with(lake: Lake, mut names: Names, opening: Opening) -> Result<Self, EngineError> {
+        let Opening { eyes, workers, history } = opening;
+        let plan = match history {
+            History::Whole => ColdPlan::default(),
+            History::Recent(span) => ColdPlan::of(&lake, span, &mut names)?,
+        };
+        let engine = Self::start(lake, names, eyes, workers, None, plan)?;
+        if engine.cold.len() == 0 || engine.changes.is_empty() {
+            return Ok(engine);
+        }
+        tracing::warn!(
+            "the tables are not what their inputs say, so all of history is held; larder rederive tells what differs"
+        );
+        let Self { lake, names, eyes, .. } = engine;
+        Self::start(lake, names, eyes, workers, None, ColdPlan::default())
+    }
+
+    /// Opens `lake`, of which `plan` leaves a part cold; where `held` says so, other results hold than the lake's own.
     fn start(
         mut lake: Lake,
         mut names: Names,
         eyes: Option<Eyes>,
         workers: usize,
         held: Option<&Held>,
+        mut plan: ColdPlan,
     ) -> Result<Self, EngineError> {
         lake.keep_in_background()?;
         let mut workers = Workers::start(workers)?;
@@ -182,18 +226,27 @@ impl Engine {
             // the lake holds none that can never hold
             let _ = intake.correction(&correction);
         }
-        for reading in lake.read::<Reading>(&mut names)? {
+        let days = lake.held(&mut names)?;
+        let held = held.unwrap_or(&days);
+        let mut frames = lake.read_frames_of(&plan.part(), held, &mut names)?;
+        frames.retain(|frame| plan.wants(frame.key.appliance, frame.key.time));
+        plan.settle(frames.iter().map(|frame| &frame.key));
+        let mut readings = lake.read_part::<Reading>(&plan.part(), &mut names)?;
+        readings.retain(|reading| plan.wants(reading.appliance, reading.time));
+        let others = plan.others();
+        if !others.is_empty() {
+            let part = Part { appliances: Some(&others), ..Part::default() };
+            let rest = lake.read_frames_of(&part, held, &mut names)?;
+            frames.extend(rest.into_iter().filter(|frame| !plan.wants(frame.key.appliance, frame.key.time)));
+            let rest = lake.read_part::<Reading>(&part, &mut names)?;
+            readings.extend(rest.into_iter().filter(|reading| !plan.wants(reading.appliance, reading.time)));
+        }
+        for reading in readings {
             intake.reading(&reading);
         }
-        let days = lake.held(&mut names)?;
-        let frames = lake.read_frames_of(held.unwrap_or(&days), &mut names)?;
-        let mut accepted = Accepted::of(days);
+        let mut accepted = Accepted::of(days.clone());
         for frame in frames {
-            let now = eyes.as_ref().map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
-            if now != frame.fingerprint {
-                let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
-                return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
-            }
+            is_of_this_vision(&frame, eyes.as_ref(), &names)?;
             accepted.learn(frame.key, frame.fingerprint);
             intake.frame(frame.key);
             intake.seen(frame.without_embeddings());
@@ -213,7 +266,15 @@ impl Engine {
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
         workers.send(intake.take_batch())?;
         let mut changes = workers.finish_epochs()?;
+        let (mut cold, stand_ins) = Cold::begin(plan, &changes, &lake, &mut names)?;
+        if cold.len() > 0 {
+            workers.send(stand_ins)?;
+            changes.merge(workers.finish_epochs()?);
+            workers.send(cold.reviews(&changes, &lake, &mut names)?)?;
+            changes.merge(workers.finish_epochs()?);
+        }
         changes.subtract_held(&lake, &mut names)?;
+        changes.consolidate();
         Ok(Self {
             lake,
             names,
@@ -226,10 +287,68 @@ impl Engine {
             first_epoch,
             committed: None,
             images: Vec::new(),
+            cold,
+            waiting_for_thaw: Vec::new(),
+            thawed: Batch::default(),
             uncommitted: Uncommitted::default(),
             changes,
             counts: Counts::default(),
         })
+    }
+
+    /// How many appliances have a history that lies in the lake alone.
+    pub fn cold_appliances(&self) -> usize {
+        self.cold.len()
+    }
+
+    /// Takes the history of these appliances into memory where it is cold.
+    fn thaw(&mut self, appliances: &BTreeSet<ApplianceId>) -> Result<(), EngineError> {
+        let cold = self.cold.forget(appliances);
+        let Some(until) = cold.values().map(|thawed| thawed.until).max() else { return Ok(()) };
+        tracing::info!(appliances = cold.len(), "history is read for what changes it");
+        let whose: BTreeSet<ApplianceId> = cold.keys().copied().collect();
+        let part = Part { appliances: Some(&whose), from: None, until: Some(until) };
+        let was_cold =
+            |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
+        for reading in self.lake.read_part::<Reading>(&part, &mut self.names)? {
+            if was_cold(reading.appliance, reading.time) {
+                self.intake.reading(&reading);
+            }
+        }
+        let held = self.lake.held(&mut self.names)?;
+        for frame in self.lake.read_frames_of(&part, &held, &mut self.names)? {
+            if was_cold(frame.key.appliance, frame.key.time) {
+                is_of_this_vision(&frame, self.eyes.as_ref(), &self.names)?;
+                self.accepted.learn(frame.key, frame.fingerprint);
+                self.intake.frame(frame.key);
+                self.intake.seen(frame.without_embeddings());
+            }
+        }
+        self.thawed.append(cold::take_back(cold, &self.lake, &mut self.names)?);
+        Ok(())
+    }
+
+    /// Takes in what waits for the history that it changes.
+    fn take_waiting(&mut self) -> Result<(), EngineError> {
+        let waiting = std::mem::take(&mut self.waiting_for_thaw);
+        self.thaw(&waiting.iter().filter_map(|(_, entry)| self.cold.touched(entry)).collect())?;
+        waiting.into_iter().for_each(|entry| self.take(entry));
+        Ok(())
+    }
+
+    /// All that changes in this epoch, with the history that it changes.
+    fn take_batch(&mut self) -> Result<Batch, EngineError> {
+        let mut batch = self.intake.take_batch();
+        batch.append(std::mem::take(&mut self.thawed));
+        loop {
+            let touched = self.cold.touched_by(&batch);
+            if touched.is_empty() {
+                return Ok(batch);
+            }
+            self.thaw(&touched)?;
+            batch.append(self.intake.take_batch());
+            batch.append(std::mem::take(&mut self.thawed));
+        }
     }
 
     /// The names that feeds intern into.
@@ -262,6 +381,10 @@ impl Engine {
 
     /// Takes in one entry of a feed. What was taken in before changes nothing.
     pub fn take(&mut self, (position, entry): Entry) {
+        if self.cold.touched(&entry).is_some() {
+            self.waiting_for_thaw.push((position, entry));
+            return;
+        }
         self.counts.events += 1;
         let new = match entry {
             Ok(Event::Frame(frame)) => self.take_frame(position, frame),
@@ -370,7 +493,7 @@ impl Engine {
 
     /// How many new events wait for [`Engine::close_epoch`].
     pub fn waiting(&self) -> usize {
-        self.intake.waiting() + self.images.len()
+        self.intake.waiting() + self.images.len() + self.waiting_for_thaw.len()
     }
 
     /// Runs vision over the images taken in, on every core, and sends all that was taken in to the workers as one epoch.
@@ -378,6 +501,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Dataflow`] where a worker ended early.
     pub fn close_epoch(&mut self) -> Result<(), EngineError> {
+        self.take_waiting()?;
         let images = std::mem::take(&mut self.images);
         let vision = self.eyes.as_ref().map(Eyes::name);
         let seen = see_all(self.eyes.as_ref(), &images);
@@ -389,7 +513,7 @@ impl Engine {
                 }
             }
         }
-        let batch = self.intake.take_batch();
+        let batch = self.take_batch()?;
         if !batch.is_empty() {
             self.workers.send(batch)?;
         }
@@ -409,20 +533,24 @@ impl Engine {
     }
 
     /// Why a person cannot make this correction now; none where they can.
-    pub fn refusal(&self, correction: &Correction) -> Option<Refusal> {
-        self.intake.refusal(correction)
+    ///
+    /// # Errors
+    /// [`EngineError`] where the history that it speaks of cannot be read.
+    pub fn refusal(&mut self, correction: &Correction) -> Result<Option<Refusal>, EngineError> {
+        self.thaw(&correction.change.appliance().into_iter().collect())?;
+        Ok(self.intake.refusal(correction))
     }
 
     /// Takes in a correction that a person makes, who knows what is there: one that could not hold, or speaks of what is not
     /// there, is refused and changes nothing. Takes effect with the next epoch.
     ///
     /// # Errors
-    /// [`Refusal`], which says why.
-    pub fn correct(&mut self, correction: Correction) -> Result<(), Refusal> {
-        if let Some(refusal) = self.intake.refusal(&correction) {
-            return Err(refusal);
+    /// [`EngineError::Refused`], which says why; and as [`Engine::refusal`].
+    pub fn correct(&mut self, correction: Correction) -> Result<(), EngineError> {
+        if let Some(refusal) = self.refusal(&correction)? {
+            return Err(refusal.into());
         }
-        if self.intake.correction(&correction)? {
+        if self.intake.correction(&correction).map_err(Refusal::from)? {
             self.counts.corrections += 1;
             self.uncommitted.corrections.push(correction);
         }
@@ -514,6 +642,17 @@ impl Engine {
         self.counts.commits += 1;
         Ok(())
     }
+}
+
+/// # Errors
+/// [`EngineError::OtherVision`] where other eyes than these saw the frame.
+fn is_of_this_vision(frame: &FrameResult, eyes: Option<&Eyes>, names: &Names) -> Result<(), EngineError> {
+    let now = eyes.map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
+    if now == frame.fingerprint {
+        return Ok(());
+    }
+    let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
+    Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now })
 }
 
 /// Passes on what a record that replaces others did; whether it did anything.

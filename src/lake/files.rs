@@ -17,7 +17,7 @@ use arrow::{
     row::{RowConverter, Rows, SortField},
 };
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
@@ -151,9 +151,29 @@ fn create_new(dir: &Path, stem: &str) -> Result<(PathBuf, File), LakeError> {
 pub(super) fn read(place: Place<'_>, path: &Path, schema: &SchemaRef) -> Result<RecordBatch, LakeError> {
     let here = Place { path, ..place };
     let file = File::open(path).map_err(io(path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(MAX_ROWS).build())
-        .map_err(|error| here.parquet(error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| here.parquet(error))?;
+    collected(here, builder, schema)
+}
+
+/// Some columns of a data file.
+pub(super) fn read_columns(place: Place<'_>, path: &Path, columns: &[&str]) -> Result<RecordBatch, LakeError> {
+    let here = Place { path, ..place };
+    let file = File::open(path).map_err(io(path))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| here.parquet(error))?;
+    let places: Result<Vec<usize>, _> = columns.iter().map(|column| builder.schema().index_of(column)).collect();
+    let places = places.map_err(|error| here.arrow(error))?;
+    let schema = builder.schema().project(&places).map_err(|error| here.arrow(error))?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), places);
+    collected(here, builder.with_projection(mask), &Arc::new(schema))
+}
+
+/// All that `builder` reads, as one batch.
+fn collected(
+    here: Place<'_>,
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, LakeError> {
+    let reader = builder.with_batch_size(MAX_ROWS).build().map_err(|error| here.parquet(error))?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| here.arrow(error))?;
     concat_batches(schema, &batches).map_err(|error| here.arrow(error))
 }

@@ -17,6 +17,7 @@ mod history;
 mod keeper;
 mod live;
 mod log;
+mod part;
 mod properties;
 mod row;
 mod rows;
@@ -28,18 +29,22 @@ mod vacuum;
 mod write;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use larder_records::{ApplianceId, Digest, FrameKey, FrameResult, Names, Position, Reading, views::Day};
+use arrow::array::RecordBatch;
+use larder_records::{
+    ApplianceId, Digest, FrameKey, FrameResult, Names, Position, ProductId, Reading, Time, views::Day,
+};
 
 pub use self::{
     error::{CellError, LakeError},
     history::{JsonChange, RowChange, ToldChange},
+    part::{Dated, Part},
     row::{Row, in_words},
     rows::epochs::{Shown, TableVersion},
     rows::visions::{Held, KnownVision, VisionDay, day_of},
@@ -49,10 +54,8 @@ pub use self::{
 use self::{
     error::{Place, io},
     keeper::Keeper,
-    rows::{
-        Month,
-        frames::{self, FrameRow, ResultKey, SightingRow},
-    },
+    live::LiveFile,
+    rows::frames::{self, FrameRow, ResultKey, SightingRow},
     table::{Engine, Table},
     tables::Tables,
 };
@@ -157,6 +160,24 @@ impl Lake {
         Ok(rows)
     }
 
+    /// The rows of a table that belong to `part`, in no particular order. Reads the files that may hold some.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read.
+    pub fn read_part<R: Dated>(&self, part: &Part<'_>, names: &mut Names) -> Result<Vec<R>, LakeError> {
+        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
+        let sieve = part.sieve(names);
+        let mut rows = Vec::new();
+        for batch in table.read_files(self.engine(), |file| sieve.may_lie_in(file))? {
+            let found = R::read(&batch, names)?.into_iter();
+            rows.extend(found.filter(|row| {
+                let (appliance, time) = row.whose();
+                part.holds(appliance, time)
+            }));
+        }
+        Ok(rows)
+    }
+
     /// Adds `rows` to their table, as of `epoch`.
     ///
     /// # Errors
@@ -242,19 +263,66 @@ impl Lake {
     /// # Errors
     /// [`LakeError`] where a table cannot be read.
     pub fn read_frames(&self, names: &mut Names) -> Result<Vec<FrameResult>, LakeError> {
-        self.read_frames_of(&self.held(names)?, names)
+        self.read_frames_of(&Part::default(), &self.held(names)?, names)
     }
 
-    /// The vision results that `held` lets hold.
+    /// The vision results of `part` that `held` lets hold.
     ///
     /// # Errors
     /// [`LakeError`] where a table cannot be read.
-    pub fn read_frames_of(&self, held: &Held, names: &mut Names) -> Result<Vec<FrameResult>, LakeError> {
-        let mut frames = self.read::<FrameRow>(names)?;
+    pub fn read_frames_of(
+        &self,
+        part: &Part<'_>,
+        held: &Held,
+        names: &mut Names,
+    ) -> Result<Vec<FrameResult>, LakeError> {
+        let mut frames = self.read_part::<FrameRow>(part, names)?;
         frames.retain(|frame| held.holds(frame.key().0, frame.key().1));
-        let mut sightings = self.read::<SightingRow>(names)?;
+        let mut sightings = self.read_part::<SightingRow>(part, names)?;
         sightings.retain(|sighting| held.holds(sighting.key().0, sighting.key().1));
         Ok(frames::join(frames, sightings))
+    }
+
+    /// By product, in the frames of which appliances `part` has an object that vision ever took for it, surely or not.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read.
+    pub fn seen_products(
+        &self,
+        part: &Part<'_>,
+        names: &Names,
+    ) -> Result<HashMap<ProductId, BTreeSet<ApplianceId>>, LakeError> {
+        let mut all: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
+        let Some(table) = self.tables.get(SightingRow::TABLE.name) else { return Ok(all) };
+        let sieve = part.sieve(names);
+        let may_hold = |file: &LiveFile| sieve.may_lie_in(file);
+        let map = |batch: &RecordBatch| frames::candidates(batch, part);
+        for seen in table.map_columns(self.engine(), &frames::CANDIDATES, may_hold, map)? {
+            for (product, appliances) in seen {
+                all.entry(product).or_default().extend(appliances);
+            }
+        }
+        Ok(all)
+    }
+
+    /// When each appliance last sent a reading or a frame.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn newest(&self, names: &mut Names) -> Result<BTreeMap<ApplianceId, Time>, LakeError> {
+        let mut newest: BTreeMap<ApplianceId, Time> = BTreeMap::new();
+        for name in [Reading::TABLE.name, FrameRow::TABLE.name] {
+            let Some(table) = self.tables.get(name) else { continue };
+            let map = |batch: &RecordBatch| part::newest(table.spec.name, batch);
+            for of_file in table.map_columns(self.engine(), &part::WHOSE, |_| true, map)? {
+                for (text, time) in of_file {
+                    let appliance = names.intern(&text).map_err(|error| LakeError::column(name, (part::WHOSE[0], error.into())))?;
+                    let known = newest.entry(ApplianceId(appliance)).or_insert(time);
+                    *known = time.max(*known);
+                }
+            }
+        }
+        Ok(newest)
     }
 
     /// Which vision holds, by appliance and day.
@@ -283,23 +351,11 @@ impl Lake {
         day: Day,
         names: &mut Names,
     ) -> Result<Vec<FrameResult>, LakeError> {
-        let is = |(key, _): ResultKey| key.appliance == appliance && day_of(key.time) == day;
-        let mut frames = self.read_day::<FrameRow>(appliance, day, names)?;
-        frames.retain(|row| is(row.key()));
-        let mut sightings = self.read_day::<SightingRow>(appliance, day, names)?;
-        sightings.retain(|row| is(row.key()));
-        Ok(frames::join(frames, sightings))
-    }
-
-    /// The rows of the files that may hold some of an appliance's day.
-    fn read_day<R: Row>(&self, appliance: ApplianceId, day: Day, names: &mut Names) -> Result<Vec<R>, LakeError> {
-        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
-        let (text, month) = (names.text(appliance.0).to_owned(), Month::of_day(day).text());
-        let batches = table.read_files(self.engine(), |file| {
-            file.partition.last().is_none_or(|of| *of == month) && file.may_hold("appliance", &[&text])
-        })?;
-        let rows: Result<Vec<Vec<R>>, LakeError> = batches.iter().map(|batch| R::read(batch, names)).collect();
-        Ok(rows?.into_iter().flatten().collect())
+        let whose = BTreeSet::from([appliance]);
+        let midnight = |day: i64| Some(Time(day.saturating_mul(Time::DAY)));
+        let day = i64::from(day);
+        let part = Part { appliances: Some(&whose), from: midnight(day), until: midnight(day + 1) };
+        Ok(frames::join(self.read_part(&part, names)?, self.read_part(&part, names)?))
     }
 
     /// The keys of sightings whose frame is not there. There are some only where `sightings` is ahead of `frames`.
@@ -364,6 +420,11 @@ impl Lake {
     /// The epoch of the newest commit to a table.
     pub fn epoch(&self, table: &str) -> Option<u64> {
         self.tables.get(table)?.epoch()
+    }
+
+    /// Whether the tables show one epoch: all that came in, and the views of just that.
+    pub fn shows_one_epoch(&self) -> bool {
+        self.last_epoch() == self.epoch(Shown::TABLE.name)
     }
 
     /// The newest epoch of any table.

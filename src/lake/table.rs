@@ -133,6 +133,19 @@ impl Table {
             })
             .collect()
     }
+
+    /// What `map` makes of some columns, none of which parts the table, of each file that may hold what is wanted.
+    pub(super) fn map_columns<T: Send>(
+        &self,
+        engine: &Engine,
+        columns: &[&str],
+        may_hold: impl Fn(&LiveFile) -> bool + Sync,
+        map: impl Fn(&RecordBatch) -> Result<T, LakeError> + Sync,
+    ) -> Result<Vec<T>, LakeError> {
+        let files = self.live(engine)?.files;
+        let wanted = files.par_iter().filter(|file| may_hold(file));
+        wanted.map(|file| map(&files::read_columns(self.place(), &file.path, columns)?)).collect()
+    }
 }
 
 /// The snapshot after a commit.

@@ -1,7 +1,7 @@
 //! The law by force, on whole lakes: events of all kinds in small and large batches, late, twice, and corrected.
 
 use larder::{
-    engine::Engine,
+    engine::{Engine, History, Opening},
     feeds::{Entry, Event, Feed as _, event_time, recording::Recording},
     lake::Lake,
 };
@@ -65,11 +65,15 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
         |(_, entry): &Entry| if let Ok(Event::Product(product)) = entry { Some(product.clone()) } else { None };
     let records: Vec<Product> = entries.iter().filter_map(record).collect();
 
-    let mut engine =
-        Engine::open(Lake::open(&at("lake")).unwrap(), names.clone(), eyes(Some(kitchen.path()), &mut names), 2)
-            .unwrap();
+    let open = |mut names: Names, history| {
+        let eyes = Some(eyes(Some(kitchen.path()), &mut names));
+        let lake = Lake::open(&at("lake")).unwrap();
+        Engine::open_with(lake, names, Opening { eyes, workers: 2, history }).unwrap()
+    };
+    let mut engine = open(names.clone(), History::Whole);
     let (mut made, mut taken, mut batches, mut comparisons): (Vec<Correction>, Vec<Entry>, usize, usize) =
         Default::default();
+    let (mut cold, mut last_cold, mut thawed) = (0, 0, 0);
     let mut left = order.into_iter().peekable();
     while left.peek().is_some() {
         for _ in 0..size(&mut random) {
@@ -120,12 +124,22 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
             assert_eq!(digests(&at("lake")), anew(&at("lake"), &into), "after batch {batches} by seed {seed}");
             std::fs::remove_dir_all(into).unwrap();
             comparisons += 1;
+
+            // from here on with less of history in memory
+            let names = engine.names().clone();
+            let left = engine.cold_appliances();
+            drop(engine);
+            engine = open(names, History::Recent(random.random_range(0..Time::DAY)));
+            cold += engine.cold_appliances();
+            thawed += last_cold - left;
+            last_cold = engine.cold_appliances();
         }
     }
     engine.commit().unwrap();
     let tables = digests(&at("lake"));
     println!("{} entries, {} corrections, {batches} batches, {comparisons} comparisons", taken.len(), made.len());
-    assert!(comparisons >= 5 && made.len() >= 20, "too little to say anything");
+    println!("{cold} times an appliance was cold, {thawed} times it was thawed");
+    assert!(comparisons >= 5 && made.len() >= 20 && cold > 0, "too little to say anything");
     for view in ["visits", "movements", "inventory", "behaviour", "review_queue"] {
         assert!(tables.iter().any(|(name, rows, _)| name == view && *rows > 0), "{view} is empty");
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broken;
+mod cold;
 mod corrections;
 mod force;
 mod history;

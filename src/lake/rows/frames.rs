@@ -1,14 +1,20 @@
 //! What vision said: a row a frame, and a row a sighting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::array::RecordBatch;
 use larder_records::{
-    ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Grid, Modality, Name, Ppm, SensorId, Sighting,
-    Time,
+    ApplianceId, BoundingBox, Candidate, Digest, FrameKey, FrameResult, Grid, Modality, Name, Names, Ppm, ProductId,
+    SensorId, Sighting, Time,
 };
 
 use super::Month;
-use crate::lake::{cells::Score, row::table};
+use crate::lake::{
+    LakeError, Part,
+    cells::{Reader, Score},
+    error::ColumnError,
+    row::{Row as _, table},
+};
 
 /// A [`FrameResult`] without its sightings. A frame whose row is there is there with all of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +101,34 @@ pub(in crate::lake) fn join(frames: Vec<FrameRow>, sightings: Vec<SightingRow>) 
             }
         })
         .collect()
+}
+
+/// The columns that [`candidates`] reads, in the order of the file.
+pub(in crate::lake) const CANDIDATES: [&str; 3] = ["appliance", "time", "candidates"];
+
+/// By product, in the frames of which appliances of `part` a sighting of the columns [`CANDIDATES`] has it as a candidate.
+pub(in crate::lake) fn candidates(
+    batch: &RecordBatch,
+    part: &Part<'_>,
+) -> Result<HashMap<ProductId, BTreeSet<ApplianceId>>, LakeError> {
+    let mut names = Names::default();
+    let mut seen: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
+    let mut read = || -> Result<(), ColumnError> {
+        let appliances = Reader::new::<Name>(batch, "appliance")?;
+        let times = Reader::new::<Time>(batch, "time")?;
+        let candidates = Reader::new::<Vec<Candidate>>(batch, "candidates")?;
+        for n in 0..batch.num_rows() {
+            let (appliance, time) = (ApplianceId(appliances.get(n, &mut names)?), times.get(n, &mut names)?);
+            if part.holds(appliance, time) {
+                for candidate in candidates.get::<Vec<Candidate>>(n, &mut names)? {
+                    seen.entry(candidate.product).or_default().insert(appliance);
+                }
+            }
+        }
+        Ok(())
+    };
+    read().map_err(|error| LakeError::column(SightingRow::TABLE.name, error))?;
+    Ok(seen)
 }
 
 fn grid(columns: Option<u16>, rows: Option<u16>, cells: Option<Vec<u16>>) -> Option<Grid> {

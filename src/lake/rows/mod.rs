@@ -53,14 +53,7 @@ pub(super) fn all() -> impl Iterator<Item = TableSpec> {
 }
 
 /// The calendar month of a time, in UTC, as `2026-03`.
-pub(super) struct Month(Time);
-
-impl Month {
-    /// The month of a day.
-    pub(super) fn of_day(day: Day) -> Self {
-        Self(Time(i64::from(day).saturating_mul(Time::DAY)))
-    }
-}
+pub(super) struct Month(pub(super) Time);
 
 impl Value for Month {
     const KIND: Kind = Kind::Text;
@@ -76,6 +69,14 @@ impl Value for Month {
 }
 
 impl Month {
+    /// The text of what is no month.
+    pub(super) const NONE: &str = "0000-00";
+
+    /// The month of a day.
+    pub(super) fn of_day(day: Day) -> Self {
+        Self(Time(i64::from(day).saturating_mul(Time::DAY)))
+    }
+
     pub(super) fn text(&self) -> String {
         // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
         match jiff::Timestamp::from_microsecond(self.0.0) {
@@ -83,7 +84,7 @@ impl Month {
                 let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
                 format!("{:04}-{:02}", date.year(), date.month())
             }
-            Err(_) => "0000-00".to_owned(),
+            Err(_) => Self::NONE.to_owned(),
         }
     }
 }

@@ -1,0 +1,273 @@
+//! History that lies in the lake alone: whatever comes, tables are what they would be with all of it in memory.
+
+use std::collections::BTreeSet;
+
+use larder::{
+    engine::{Engine, History, Opening},
+    feeds::{Entry, Event},
+    lake::Lake,
+};
+use larder_records::*;
+use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    corrections::{Kitchen, anew},
+    digests,
+};
+
+const PRODUCTS: [&str; 9] = ["milk", "eggs", "cola", "butter", "juice", "yoghurt", "cheese", "salad", "beer"];
+const VISION: Digest = Digest(7);
+
+struct Fridge {
+    id: ApplianceId,
+    cameras: Vec<SensorId>,
+    shelf: Vec<ProductId>,
+    now: Time,
+}
+
+/// What kitchens send.
+struct World {
+    fridges: Vec<Fridge>,
+    products: Vec<ProductId>,
+    door: SensorId,
+    scale: SensorId,
+}
+
+impl World {
+    fn new(fridges: u64, names: &mut Names) -> Self {
+        let mut name = |text: &str| names.intern(text).unwrap();
+        let (door, scale) = (SensorId(name("door")), SensorId(name("scale")));
+        let cameras = ["top", "bottom"].map(|camera| SensorId(name(camera)));
+        let products: Vec<ProductId> = PRODUCTS.iter().map(|sku| ProductId(name(sku))).collect();
+        let fridges = (0..fridges).map(|n| Fridge {
+            id: ApplianceId(name(&format!("fridge-{n}"))),
+            cameras: cameras[..1 + n as usize % 2].to_vec(),
+            shelf: products[..4].to_vec(),
+            now: Time(1_760_000_000 * Time::SECOND),
+        });
+        Self { fridges: fridges.collect(), products, door, scale }
+    }
+
+    fn records(&self, names: &mut Names, random: &mut ChaCha8Rng) -> Vec<Event> {
+        let mut events: Vec<Event> = self.products.iter().map(|id| Event::Product(product(*id, random))).collect();
+        events.extend(self.fridges.iter().map(|fridge| Event::Appliance(appliance(fridge.id, names, random))));
+        events
+    }
+
+    /// The next visit to a fridge: the door, the scale, and mostly pictures.
+    fn visit(&mut self, n: usize, random: &mut ChaCha8Rng) -> Vec<Event> {
+        let Fridge { id: appliance, cameras, shelf, now } = &mut self.fridges[n];
+        *now = now.plus(random.random_range(3..200) * Time::MINUTE);
+        for _ in 0..random.random_range(0..3) {
+            let place = random.random_range(0..shelf.len());
+            shelf[place] = *self.products.choose(random).unwrap();
+        }
+        let after = |seconds: i64| now.plus(seconds * Time::SECOND);
+        let reading = |sensor, modality, time, value| {
+            let payload = Payload::Reading(value);
+            Event::Frame(Frame { appliance: *appliance, sensor, modality, time, sequence: 0, payload })
+        };
+        let load = random.random_range(0..8) * 250_000;
+        let mut events = vec![
+            reading(self.scale, Modality::Weight, after(-20), load),
+            reading(self.door, Modality::Door, after(0), 1),
+            reading(self.door, Modality::Door, after(20), 0),
+            reading(self.scale, Modality::Weight, after(40), load + random.random_range(-4..4) * 250_000),
+        ];
+        for camera in cameras {
+            if random.random_ratio(1, 8) {
+                continue;
+            }
+            let mut sightings = Vec::new();
+            for (product, place) in shelf.iter().zip(0_u16..) {
+                if random.random_ratio(1, 10) {
+                    continue;
+                }
+                sightings.push(Sighting {
+                    bounds: BoundingBox { left: place * 90, top: 10, right: place * 90 + 70, bottom: 100 },
+                    detection: 900_000,
+                    candidates: vec![
+                        Candidate { product: *product, score: random.random_range(300_000..990_000) },
+                        Candidate { product: *self.products.choose(random).unwrap(), score: 290_000 },
+                    ],
+                    classes: Vec::new(),
+                    embedding: Vec::new(),
+                    depth_mm: None,
+                    heat_ck: None,
+                });
+            }
+            let hash = Digest(u128::from(random.random::<u64>()));
+            let key = FrameKey { appliance: *appliance, sensor: *camera, time: after(15), hash };
+            let (width, height) = (640, 480);
+            let result = FrameResult {
+                key,
+                modality: Modality::Visible,
+                fingerprint: VISION,
+                width,
+                height,
+                sightings,
+                grid: None,
+            };
+            events.push(Event::Seen(result, VISION));
+        }
+        events
+    }
+}
+
+fn product(id: ProductId, random: &mut ChaCha8Rng) -> Product {
+    Product {
+        id,
+        as_of: Time(random.random_range(0..1 << 50)),
+        name: Name::default(),
+        category: Name::default(),
+        brand: Name::default(),
+        package_mg: [0, 250_000, 500_000][random.random_range(0..3)],
+        shelf_life_days: 7,
+    }
+}
+
+fn appliance(id: ApplianceId, names: &mut Names, random: &mut ChaCha8Rng) -> Appliance {
+    let home = names.intern(&format!("home-{}", random.random_range(0..3))).unwrap();
+    Appliance {
+        id,
+        as_of: Time(random.random_range(0..1 << 50)),
+        household: HouseholdId(home),
+        region: names.intern("north").unwrap(),
+        kind: Name::default(),
+        model: Name::default(),
+        time_zone: Name::default(),
+        min_score: [500_000, 600_000][random.random_range(0..2)],
+        review_below: 800_000,
+        min_households: 1,
+    }
+}
+
+/// Takes `events` in, each from a place of its own.
+fn take(engine: &mut Engine, events: impl IntoIterator<Item = Event>, taken: &mut Vec<Event>) {
+    for event in events {
+        let position = Position { source: "any".into(), offset: taken.len() as u64 };
+        engine.take((position, Ok(event.clone())) as Entry);
+        taken.push(event);
+    }
+}
+
+fn history(seed: u64) {
+    println!("seed {seed}");
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let mut names = Names::default();
+    let mut world = World::new(5, &mut names);
+    let records = world.records(&mut names, &mut random);
+    let open = |names: Names, history| {
+        let lake = Lake::open(&at("lake")).unwrap();
+        Engine::open_with(lake, names, Opening { eyes: None, workers: 1, history }).unwrap()
+    };
+    let mut engine = open(names, History::Whole);
+    let (mut taken, mut late, mut made) = (Vec::new(), Vec::new(), Vec::<Correction>::new());
+    take(&mut engine, records, &mut taken);
+    for n in 0..world.fridges.len() {
+        for _ in 0..random.random_range(10..70) {
+            take(&mut engine, world.visit(n, &mut random), &mut taken);
+        }
+    }
+    engine.commit().unwrap();
+    let (mut cold, mut thawed, mut comparisons) = (0, 0, 0);
+    for round in 0..40 {
+        if round % 4 == 0 {
+            let before = digests(&at("lake"));
+            let names = engine.names().clone();
+            drop(engine);
+            engine = open(names, History::Recent(random.random_range(0..5 * Time::DAY)));
+            cold += engine.cold_appliances();
+            engine.commit().unwrap();
+            assert_eq!(digests(&at("lake")), before, "opening changes nothing, by seed {seed}");
+        }
+        let was = engine.cold_appliances();
+        for _ in 0..random.random_range(1..4) {
+            match random.random_range(0..16) {
+                0..9 => {
+                    let n = random.random_range(0..world.fridges.len());
+                    for event in world.visit(n, &mut random) {
+                        match random.random_ratio(1, 12) {
+                            true => late.push(event),
+                            false => take(&mut engine, [event], &mut taken),
+                        }
+                    }
+                }
+                9 if !late.is_empty() => {
+                    let event = late.swap_remove(random.random_range(0..late.len()));
+                    take(&mut engine, [event], &mut taken);
+                }
+                10 => {
+                    let again = taken.choose(&mut random).unwrap().clone();
+                    take(&mut engine, [again], &mut taken);
+                }
+                11 => {
+                    let id = *world.products.choose(&mut random).unwrap();
+                    take(&mut engine, [Event::Product(product(id, &mut random))], &mut taken);
+                }
+                12 if random.random_bool(0.5) => {
+                    let id = world.fridges.choose(&mut random).unwrap().id;
+                    let record = appliance(id, engine.names(), &mut random);
+                    take(&mut engine, [Event::Appliance(record)], &mut taken);
+                }
+                _ => {
+                    let mut names = engine.names().clone();
+                    let wrong = Kitchen::of(&Lake::open(&at("lake")).unwrap(), &mut names);
+                    let change = match made.choose(&mut random) {
+                        Some(Correction { id, .. }) if random.random_ratio(1, 3) => match random.random_bool(0.7) {
+                            true => Change::Undo { correction: *id },
+                            false => Change::Restore { correction: *id },
+                        },
+                        // what is shifted in time is never cold again
+                        _ if random.random_ratio(1, 25) => wrong.wrong(12, &mut random),
+                        _ => wrong.wrong(random.random_range(0..12), &mut random),
+                    };
+                    let id = engine.names().intern(&format!("correction {}", made.len())).unwrap();
+                    let none = Name::default();
+                    let time = Time(random.random_range(0..1_000));
+                    made.push(Correction { time, id, author: none, reason: none, change });
+                    let correction = made[made.len() - 1].clone();
+                    // people are told what cannot be; topics tell what may come true
+                    match random.random_bool(0.5) {
+                        true => drop(engine.correct(correction)),
+                        false => take(&mut engine, [Event::Correction(correction)], &mut taken),
+                    }
+                }
+            }
+        }
+        engine.commit().unwrap();
+        thawed += was - engine.cold_appliances();
+        let into = at(&format!("anew {round}"));
+        assert_eq!(digests(&at("lake")), anew(&at("lake"), &into), "after round {round} by seed {seed}");
+        std::fs::remove_dir_all(into).unwrap();
+        comparisons += 1;
+    }
+    let lake = Lake::open(&at("lake")).unwrap();
+    let readings = lake.read::<Reading>(&mut Names::default()).unwrap();
+    assert_eq!(readings.iter().collect::<BTreeSet<_>>().len(), readings.len(), "nothing is there twice");
+    let frames = lake.read_frames(&mut Names::default()).unwrap();
+    assert_eq!(frames.iter().map(|frame| frame.key).collect::<BTreeSet<_>>().len(), frames.len());
+    println!("{comparisons} comparisons; {cold} times a fridge was cold, {thawed} times it was thawed");
+    assert!(cold >= 5 && thawed >= 3, "too little to say anything");
+}
+
+#[test]
+fn tables_over_cold_history_are_those_of_a_run_from_nothing_whatever_comes() {
+    let seed = std::env::var("LARDER_LAW_SEED").map_or(1, |seed| seed.parse().unwrap());
+    (seed..seed + 4).for_each(history);
+}
+
+#[test]
+#[ignore = "takes as many minutes as LARDER_LAW_MINUTES says, 60 by default"]
+fn tables_over_cold_history_hold_for_an_hour() {
+    let minutes = std::env::var("LARDER_LAW_MINUTES").map_or(60, |minutes| minutes.parse().unwrap());
+    let began = std::time::Instant::now();
+    let mut seed = std::env::var("LARDER_LAW_SEED").map_or(1_000, |seed| seed.parse().unwrap());
+    while began.elapsed().as_secs() < minutes * 60 {
+        history(seed);
+        seed += 1;
+    }
+}
