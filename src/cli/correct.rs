@@ -12,12 +12,12 @@ use clap::{
 };
 use larder::{
     corrections::{Written, WrittenBox, WrittenChange, WrittenFrame, WrittenMovement, WrittenPart},
-    engine::{Engine, EngineError, ViewChanges},
+    engine::{Engine, EngineError, History, Opening, ViewChanges},
     feeds::recording::RecordingWriter,
     lake::Lake,
 };
 use larder_pipelines::Refusal;
-use larder_records::{Correction, FrameResult, Names, views::MovementKind};
+use larder_records::{Correction, FrameResult, Names, Time, views::MovementKind};
 use serde::Serialize;
 
 use super::{
@@ -49,6 +49,9 @@ pub(super) struct Correct {
     /// Dataflow threads
     #[arg(long, default_value_t = 1)]
     workers: usize,
+    /// Days of each appliance's history to read beside what the corrections change; more of them only take longer
+    #[arg(long, default_value_t = 7, value_name = "DAYS")]
+    history_days: u32,
     #[command(subcommand)]
     what: What,
 }
@@ -344,7 +347,9 @@ impl Correct {
             }
         };
 
-        let mut engine = Engine::open_blind(lake, names, self.workers)?;
+        let history = History::Recent(i64::from(self.history_days) * Time::DAY);
+        let opening = Opening { eyes: None, workers: self.workers, history };
+        let mut engine = Engine::open_with(lake, names, opening)?;
         if !self.dry_run {
             // what a crash left behind is no work of these corrections
             engine.commit()?;

@@ -137,12 +137,13 @@ impl Run {
         let status = service(&config, &runtime, output)?;
         let vision = VisionOptions::of(&config);
         let lake = config.lake()?;
-        let mut engine = if config.is_blind() {
-            vision.blind_engine(&lake, config.workers())?
+        let engine = if config.is_blind() {
+            vision.blind_engine(&lake, config.workers(), config.history())?
         } else {
-            vision.engine(&lake, config.workers())?
+            vision.engine(&lake, config.workers(), config.history())?
         };
-        tracing::info!(lake = %lake.display(), seconds = started.elapsed().as_secs_f64(), "the lake is open");
+        let (cold, seconds) = (engine.cold_appliances(), started.elapsed().as_secs_f64());
+        tracing::info!(lake = %lake.display(), cold, seconds, "the lake is open");
         let mut source = Source::open(config.source(self.from), |partition| {
             engine.lake().covered(partition).map_err(anyhow::Error::from)
         })?;
@@ -159,7 +160,7 @@ impl Run {
         teller.tell(&source, engine.counts());
         teller.status.ready.store(true, Ordering::Relaxed);
         output.say(&format!("reading {} partitions into {}", source.partitions(), lake.display()))?;
-        let counts = run_live(&mut source, &mut engine, config.rhythm(), self.until_end, &stop, &mut teller)?;
+        let counts = run_live(&mut source, engine, config.rhythm(), self.until_end, &stop, &mut teller)?;
         teller.bar.finish_and_clear();
         output.result(&Ran { counts, seconds: started.elapsed().as_secs_f64() }, |Ran { counts: c, seconds }| {
             format!(

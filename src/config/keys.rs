@@ -20,7 +20,7 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 29] = [
+pub(super) const ALL: [&str; 31] = [
     "lake",
     "catalogue",
     "scenes",
@@ -44,6 +44,8 @@ pub(super) const ALL: [&str; 29] = [
     "mib",
     "milliseconds",
     "commit]",
+    "history]",
+    "days",
     "changes]",
     "topic",
     "actions_topic",

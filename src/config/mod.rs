@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use larder_records::wire::MAX_IMAGE_BYTES;
+use larder_records::{Time, wire::MAX_IMAGE_BYTES};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IntoDeserializer as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use crate::{
-    engine::Rhythm,
+    engine::{History, Rhythm},
     feeds::kafka::{Carries, Connection, Limits, MAX_RECORD_BYTES, Options, Pictures, Start, Topic},
 };
 use text::{Property, Text};
@@ -80,6 +80,8 @@ pub struct Config {
     epoch: Epoch,
     #[serde(default)]
     commit: Commit,
+    #[serde(default)]
+    history: Hot,
     changes: Option<Changes>,
     metrics: Option<Metrics>,
     /// The file itself: paths in it are relative to where it lies.
@@ -168,6 +170,12 @@ struct Epoch {
 struct Commit {
     events: Option<usize>,
     milliseconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hot {
+    days: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -353,6 +361,11 @@ impl Config {
             commit_events: self.commit.events.unwrap_or(default.commit_events).max(1),
             commit_wait: self.commit.milliseconds.map_or(default.commit_wait, Duration::from_millis),
         }
+    }
+
+    /// How much of history is held in memory.
+    pub fn history(&self) -> History {
+        self.history.days.map_or(History::Whole, |days| History::Recent(i64::from(days) * Time::DAY))
     }
 
     /// Where metrics and health are served.

@@ -106,7 +106,7 @@ impl Since {
 /// [`EngineError`] where the feed, a worker or the lake fails, or `watcher` does. Bad records are dead letters, not errors.
 pub fn run_live<F: LiveFeed>(
     feed: &mut F,
-    engine: &mut Engine,
+    mut engine: Engine,
     rhythm: Rhythm,
     until_ended: bool,
     stop: &AtomicBool,
@@ -137,12 +137,15 @@ pub fn run_live<F: LiveFeed>(
             watcher.epoch(feed, engine.counts(), first.map_or(Duration::ZERO, |first| first.elapsed()));
             now = Instant::now();
             if commit.is_due(rhythm.commit_events, rhythm.commit_wait, now) {
-                save(feed, engine, watcher)?;
+                save(feed, &mut engine, watcher)?;
                 commit = Since::default();
+                if engine.is_crowded() {
+                    engine = engine.cool()?;
+                }
                 now = Instant::now();
             }
         } else if commit.events > 0 && epoch.events == 0 && commit.is_due(usize::MAX, rhythm.commit_wait, now) {
-            save(feed, engine, watcher)?;
+            save(feed, &mut engine, watcher)?;
             commit = Since::default();
         }
         if quiet {
@@ -152,7 +155,7 @@ pub fn run_live<F: LiveFeed>(
             }
         }
     }
-    save(feed, engine, watcher)?;
+    save(feed, &mut engine, watcher)?;
     Ok(engine.counts())
 }
 

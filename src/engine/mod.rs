@@ -9,23 +9,26 @@ mod cold;
 mod commits;
 mod compare;
 mod live;
+mod opening;
 mod replay;
 mod revise;
 mod seen;
+mod thaw;
 mod views;
 mod workers;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use larder_pipelines::{Batch, Intake, Refusal, Replaced};
 use larder_records::{
-    Appliance, ApplianceId, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
+    Appliance, Correction, DeadLetter, DeadReason, DeclaredMovement, Digest, Frame, FrameKey, FrameResult, IdCollision,
     Names, Payload, Position, Product, Reading,
 };
 
 pub use cold::History;
 pub use compare::{CompareError, Compared, ObjectDifference, Side, Taken, compare};
 pub use live::{Rhythm, Watcher, run_live};
+pub use opening::Opening;
 pub use replay::{Plan, Progress, Shuffle, replay};
 pub use revise::{Look, NewVision, Plan as RevisionPlan, Revised, revise};
 pub use views::{RowInWords, ViewChanges, ViewDifference};
@@ -35,9 +38,9 @@ use crate::{
     catalogue::Catalogue,
     eyes::{Eyes, see_all},
     feeds::{Entry, Event, FeedError, Truth, kafka::KafkaError},
-    lake::{Held, KnownVision, Lake, LakeError, Part, VisionDay},
+    lake::{KnownVision, Lake, LakeError, VisionDay},
 };
-use cold::{Cold, Plan as ColdPlan};
+use cold::Cold;
 use commits::Commits;
 use seen::Accepted;
 use workers::Workers;
@@ -100,6 +103,8 @@ pub struct Counts {
     pub corrections: u64,
     /// New records that could not be taken in.
     pub dead_letters: u64,
+    /// Times that an appliance's cold history was taken into memory.
+    pub thawed: u64,
     /// Changes of the views, before those that cancel out are dropped.
     pub view_changes: u64,
     /// Commits of the whole lake.
@@ -130,17 +135,6 @@ impl Uncommitted {
     }
 }
 
-/// How a lake is opened.
-#[derive(Debug)]
-pub struct Opening {
-    /// What new pictures are seen by; none where they are refused.
-    pub eyes: Option<Eyes>,
-    /// Threads of the dataflow.
-    pub workers: usize,
-    /// How much of history is held in memory.
-    pub history: History,
-}
-
 /// The dataflow over one lake.
 pub struct Engine {
     lake: Lake,
@@ -160,7 +154,12 @@ pub struct Engine {
     /// The newest epoch that was committed.
     committed: Option<u64>,
     images: Vec<(Position, Frame)>,
+    history: History,
     cold: Cold,
+    /// Readings and sightings in memory when it was opened, and those taken in by then.
+    held: (u64, u64),
+    /// Product records that outrank others.
+    catalogue: Vec<Product>,
     /// Events that change history which is not in memory yet.
     waiting_for_thaw: Vec<Entry>,
     /// What stood in for history that is in memory now.
@@ -172,185 +171,6 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens `lake` and computes its views from the inputs that it holds, on `workers` threads.
-    ///
-    /// # Errors
-    /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
-    pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
-        Self::open_with(lake, names, Opening { eyes: Some(eyes), workers, history: History::Whole })
-    }
-
-    /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
-    ///
-    /// # Errors
-    /// [`EngineError`] where the lake cannot be read.
-    pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
-        Self::open_with(lake, names, Opening { eyes: None, workers, history: History::Whole })
-    }
-
-    /// Opens `lake` as `opening` says.
-    ///
-    /// # Errors
-    /// [`EngineError`] where the lake cannot be read, or was filled by another vision.
-    pub fn open_with(lake: Lake, mut names: Names, opening: Opening) -> Result<Self, EngineError> {
-        let Opening { eyes, workers, history } = opening;
-        let plan = match history {
-            History::Whole => ColdPlan::default(),
-            History::Recent(span) => ColdPlan::of(&lake, span, &mut names)?,
-        };
-        let engine = Self::start(lake, names, eyes, workers, None, plan)?;
-        if engine.cold.len() == 0 || engine.changes.is_empty() {
-            return Ok(engine);
-        }
-        tracing::warn!(
-            "the tables are not what their inputs say, so all of history is held; larder rederive tells what differs"
-        );
-        let Self { lake, names, eyes, .. } = engine;
-        Self::start(lake, names, eyes, workers, None, ColdPlan::default())
-    }
-
-    /// Opens `lake`, of which `plan` leaves a part cold; where `held` says so, other results hold than the lake's own.
-    fn start(
-        mut lake: Lake,
-        mut names: Names,
-        eyes: Option<Eyes>,
-        workers: usize,
-        held: Option<&Held>,
-        mut plan: ColdPlan,
-    ) -> Result<Self, EngineError> {
-        lake.keep_in_background()?;
-        let mut workers = Workers::start(workers)?;
-        let mut intake = Intake::default();
-        // first what is small and changes much, so that the rest comes as it should have been
-        for correction in lake.read::<Correction>(&mut names)? {
-            // the lake holds none that can never hold
-            let _ = intake.correction(&correction);
-        }
-        let days = lake.held(&mut names)?;
-        let held = held.unwrap_or(&days);
-        let mut frames = lake.read_frames_of(&plan.part(), held, &mut names)?;
-        frames.retain(|frame| plan.wants(frame.key.appliance, frame.key.time));
-        plan.settle(frames.iter().map(|frame| &frame.key));
-        let mut readings = lake.read_part::<Reading>(&plan.part(), &mut names)?;
-        readings.retain(|reading| plan.wants(reading.appliance, reading.time));
-        let others = plan.others();
-        if !others.is_empty() {
-            let part = Part { appliances: Some(&others), ..Part::default() };
-            let rest = lake.read_frames_of(&part, held, &mut names)?;
-            frames.extend(rest.into_iter().filter(|frame| !plan.wants(frame.key.appliance, frame.key.time)));
-            let rest = lake.read_part::<Reading>(&part, &mut names)?;
-            readings.extend(rest.into_iter().filter(|reading| !plan.wants(reading.appliance, reading.time)));
-        }
-        for reading in readings {
-            intake.reading(&reading);
-        }
-        let mut accepted = Accepted::of(days.clone());
-        for frame in frames {
-            is_of_this_vision(&frame, eyes.as_ref(), &names)?;
-            accepted.learn(frame.key, frame.fingerprint);
-            intake.frame(frame.key);
-            intake.seen(frame.without_embeddings());
-        }
-        for movement in lake.read::<DeclaredMovement>(&mut names)? {
-            intake.declared(&movement);
-        }
-        for product in lake.read::<Product>(&mut names)? {
-            intake.product(&product);
-        }
-        for appliance in lake.read::<Appliance>(&mut names)? {
-            intake.appliance(&appliance);
-        }
-        let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
-        let visions = lake.read::<KnownVision>(&mut names)?.into_iter().collect();
-
-        let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
-        workers.send(intake.take_batch())?;
-        let mut changes = workers.finish_epochs()?;
-        let (mut cold, stand_ins) = Cold::begin(plan, &changes, &lake, &mut names)?;
-        if cold.len() > 0 {
-            workers.send(stand_ins)?;
-            changes.merge(workers.finish_epochs()?);
-            workers.send(cold.reviews(&changes, &lake, &mut names)?)?;
-            changes.merge(workers.finish_epochs()?);
-        }
-        changes.subtract_held(&lake, &mut names)?;
-        changes.consolidate();
-        Ok(Self {
-            lake,
-            names,
-            eyes,
-            intake,
-            dead_letters,
-            accepted,
-            visions,
-            workers,
-            first_epoch,
-            committed: None,
-            images: Vec::new(),
-            cold,
-            waiting_for_thaw: Vec::new(),
-            thawed: Batch::default(),
-            uncommitted: Uncommitted::default(),
-            changes,
-            counts: Counts::default(),
-        })
-    }
-
-    /// How many appliances have a history that lies in the lake alone.
-    pub fn cold_appliances(&self) -> usize {
-        self.cold.len()
-    }
-
-    /// Takes the history of these appliances into memory where it is cold.
-    fn thaw(&mut self, appliances: &BTreeSet<ApplianceId>) -> Result<(), EngineError> {
-        let cold = self.cold.forget(appliances);
-        let Some(until) = cold.values().map(|thawed| thawed.until).max() else { return Ok(()) };
-        tracing::info!(appliances = cold.len(), "history is read for what changes it");
-        let whose: BTreeSet<ApplianceId> = cold.keys().copied().collect();
-        let part = Part { appliances: Some(&whose), from: None, until: Some(until) };
-        let was_cold =
-            |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
-        for reading in self.lake.read_part::<Reading>(&part, &mut self.names)? {
-            if was_cold(reading.appliance, reading.time) {
-                self.intake.reading(&reading);
-            }
-        }
-        let held = self.lake.held(&mut self.names)?;
-        for frame in self.lake.read_frames_of(&part, &held, &mut self.names)? {
-            if was_cold(frame.key.appliance, frame.key.time) {
-                is_of_this_vision(&frame, self.eyes.as_ref(), &self.names)?;
-                self.accepted.learn(frame.key, frame.fingerprint);
-                self.intake.frame(frame.key);
-                self.intake.seen(frame.without_embeddings());
-            }
-        }
-        self.thawed.append(cold::take_back(cold, &self.lake, &mut self.names)?);
-        Ok(())
-    }
-
-    /// Takes in what waits for the history that it changes.
-    fn take_waiting(&mut self) -> Result<(), EngineError> {
-        let waiting = std::mem::take(&mut self.waiting_for_thaw);
-        self.thaw(&waiting.iter().filter_map(|(_, entry)| self.cold.touched(entry)).collect())?;
-        waiting.into_iter().for_each(|entry| self.take(entry));
-        Ok(())
-    }
-
-    /// All that changes in this epoch, with the history that it changes.
-    fn take_batch(&mut self) -> Result<Batch, EngineError> {
-        let mut batch = self.intake.take_batch();
-        batch.append(std::mem::take(&mut self.thawed));
-        loop {
-            let touched = self.cold.touched_by(&batch);
-            if touched.is_empty() {
-                return Ok(batch);
-            }
-            self.thaw(&touched)?;
-            batch.append(self.intake.take_batch());
-            batch.append(std::mem::take(&mut self.thawed));
-        }
-    }
-
     /// The names that feeds intern into.
     pub fn names(&mut self) -> &mut Names {
         &mut self.names
@@ -368,10 +188,15 @@ impl Engine {
     pub fn take_catalogue(&mut self, catalogue: &Catalogue) -> Result<(), EngineError> {
         for entry in catalogue.products() {
             let product = entry.product(&mut self.names)?;
-            let replaced = self.intake.put_catalogue(&product);
-            replace(replaced, product, &mut self.uncommitted.products);
+            self.take_outranking(product);
         }
         Ok(())
+    }
+
+    fn take_outranking(&mut self, product: Product) {
+        let replaced = self.intake.put_catalogue(&product);
+        self.catalogue.push(product.clone());
+        replace(replaced, product, &mut self.uncommitted.products);
     }
 
     /// What was taken in so far.
@@ -642,17 +467,6 @@ impl Engine {
         self.counts.commits += 1;
         Ok(())
     }
-}
-
-/// # Errors
-/// [`EngineError::OtherVision`] where other eyes than these saw the frame.
-fn is_of_this_vision(frame: &FrameResult, eyes: Option<&Eyes>, names: &Names) -> Result<(), EngineError> {
-    let now = eyes.map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
-    if now == frame.fingerprint {
-        return Ok(());
-    }
-    let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
-    Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now })
 }
 
 /// Passes on what a record that replaces others did; whether it did anything.

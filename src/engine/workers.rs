@@ -116,6 +116,11 @@ impl Workers {
         Ok(changes)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// The epoch that [`Workers::send`] gives next.
     pub fn next_epoch(&self) -> u64 {
         self.next_epoch

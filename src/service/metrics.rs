@@ -39,6 +39,7 @@ pub struct Metrics {
     sightings: Counter,
     declared: Counter,
     dead_letters: Counter,
+    thawed: Counter,
     view_changes: Counter,
     commits: Counter,
     epoch: Histogram,
@@ -62,6 +63,7 @@ impl Default for Metrics {
         let sightings = counter("sightings", "Sightings in them");
         let declared = counter("declared", "New declared movements");
         let dead_letters = counter("dead_letters", "New records that could not be taken in");
+        let thawed = counter("thawed", "Times that an appliance's history was read again from the lake, as something changed it");
         let view_changes = counter("view_changes", "Changes of the views");
         let commits = counter("commits", "Commits of the whole lake");
         let mut histogram = |name: &str, help: &str| {
@@ -86,6 +88,7 @@ impl Default for Metrics {
             sightings,
             declared,
             dead_letters,
+            thawed,
             view_changes,
             commits,
             epoch,
@@ -111,6 +114,7 @@ impl Metrics {
         rise(&self.sightings, counts.sightings, before.sightings);
         rise(&self.declared, counts.declared, before.declared);
         rise(&self.dead_letters, counts.dead_letters, before.dead_letters);
+        rise(&self.thawed, counts.thawed, before.thawed);
         rise(&self.view_changes, counts.view_changes, before.view_changes);
         rise(&self.commits, counts.commits, before.commits);
     }

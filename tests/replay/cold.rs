@@ -177,9 +177,13 @@ fn history(seed: u64) {
     for round in 0..40 {
         if round % 4 == 0 {
             let before = digests(&at("lake"));
-            let names = engine.names().clone();
-            drop(engine);
-            engine = open(names, History::Recent(random.random_range(0..5 * Time::DAY)));
+            engine = if random.random_ratio(1, 3) {
+                engine.cool().unwrap()
+            } else {
+                let names = engine.names().clone();
+                drop(engine);
+                open(names, History::Recent(random.random_range(0..5 * Time::DAY)))
+            };
             cold += engine.cold_appliances();
             engine.commit().unwrap();
             assert_eq!(digests(&at("lake")), before, "opening changes nothing, by seed {seed}");

@@ -1,0 +1,196 @@
+//! Opening a lake: its inputs into the dataflow, as far as they are to be in memory.
+
+use larder_pipelines::{Batch, Intake};
+use larder_records::{
+    Appliance, Correction, DeadLetter, DeclaredMovement, FrameResult, Names, Product, Reading,
+};
+
+use super::{
+    Counts, Engine, EngineError, History, Uncommitted,
+    cold::{Cold, Plan},
+    seen::Accepted,
+    workers::Workers,
+};
+use crate::{
+    eyes::Eyes,
+    lake::{Held, KnownVision, Lake, Part},
+};
+
+/// How a lake is opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// What new pictures are seen by; none where they are refused.
+    pub eyes: Option<Eyes>,
+    /// Threads of the dataflow.
+    pub workers: usize,
+    /// How much of history is held in memory.
+    pub history: History,
+}
+
+impl Engine {
+    /// Opens `lake` and computes its views from the inputs that it holds, on `workers` threads.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
+    pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
+        Self::open_with(lake, names, Opening { eyes: Some(eyes), workers, history: History::Whole })
+    }
+
+    /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read.
+    pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
+        Self::open_with(lake, names, Opening { eyes: None, workers, history: History::Whole })
+    }
+
+    /// Opens `lake` as `opening` says.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the lake cannot be read, or was filled by another vision.
+    pub fn open_with(lake: Lake, mut names: Names, opening: Opening) -> Result<Self, EngineError> {
+        let Opening { eyes, workers, history } = opening;
+        let plan = match history {
+            History::Whole => Plan::default(),
+            History::Recent(span) => Plan::of(&lake, span, &mut names)?,
+        };
+        let engine = Self::start(lake, names, eyes, workers, None, plan)?;
+        if engine.cold.len() == 0 || engine.changes.is_empty() {
+            return Ok(Self { history, ..engine });
+        }
+        tracing::warn!(
+            "the tables are not what their inputs say, so all of history is held; larder rederive tells what differs"
+        );
+        let Self { lake, names, eyes, workers: old, .. } = engine;
+        drop(old);
+        Ok(Self { history, ..Self::start(lake, names, eyes, workers, None, Plan::default())? })
+    }
+
+    /// Whether as much came in as was in memory at first, and more than a million readings and sightings: leaving more of history to
+    /// the lake is then worth [opening it anew](Engine::cool).
+    pub fn is_crowded(&self) -> bool {
+        let (held, taken) = self.held;
+        let came = self.counts.readings + self.counts.sightings - taken;
+        self.history != History::Whole && came > held.max(1_000_000)
+    }
+
+    /// Commits, and opens the lake anew with as much of history in memory as was said at first.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`] and [`Engine::open_with`].
+    pub fn cool(mut self) -> Result<Self, EngineError> {
+        self.commit()?;
+        let Self { lake, names, eyes, workers: old, history, catalogue, counts, .. } = self;
+        let workers = old.len();
+        drop(old);
+        let mut engine = Self::open_with(lake, names, Opening { eyes, workers, history })?;
+        engine.counts = counts;
+        engine.held.1 = counts.readings + counts.sightings;
+        catalogue.into_iter().for_each(|product| engine.take_outranking(product));
+        tracing::info!(cold = engine.cold.len(), "history is left to the lake");
+        Ok(engine)
+    }
+
+    /// Opens `lake`, of which `plan` leaves a part cold; where `held` says so, other results hold than the lake's own.
+    pub(super) fn start(
+        mut lake: Lake,
+        mut names: Names,
+        eyes: Option<Eyes>,
+        workers: usize,
+        held: Option<&Held>,
+        mut plan: Plan,
+    ) -> Result<Self, EngineError> {
+        lake.keep_in_background()?;
+        let mut workers = Workers::start(workers)?;
+        let mut intake = Intake::default();
+        // first what is small and changes much, so that the rest comes as it should have been
+        for correction in lake.read::<Correction>(&mut names)? {
+            // the lake holds none that can never hold
+            let _ = intake.correction(&correction);
+        }
+        let days = lake.held(&mut names)?;
+        let held = held.unwrap_or(&days);
+        let mut frames = lake.read_frames_of(&plan.part(), held, &mut names)?;
+        frames.retain(|frame| plan.wants(frame.key.appliance, frame.key.time));
+        plan.settle(frames.iter().map(|frame| &frame.key));
+        let mut readings = lake.read_part::<Reading>(&plan.part(), &mut names)?;
+        readings.retain(|reading| plan.wants(reading.appliance, reading.time));
+        let others = plan.others();
+        if !others.is_empty() {
+            let part = Part { appliances: Some(&others), ..Part::default() };
+            let rest = lake.read_frames_of(&part, held, &mut names)?;
+            frames.extend(rest.into_iter().filter(|frame| !plan.wants(frame.key.appliance, frame.key.time)));
+            let rest = lake.read_part::<Reading>(&part, &mut names)?;
+            readings.extend(rest.into_iter().filter(|reading| !plan.wants(reading.appliance, reading.time)));
+        }
+        let mut in_memory = readings.len() as u64;
+        for reading in readings {
+            intake.reading(&reading);
+        }
+        let mut accepted = Accepted::of(days.clone());
+        for frame in frames {
+            is_of_this_vision(&frame, eyes.as_ref(), &names)?;
+            accepted.learn(frame.key, frame.fingerprint);
+            in_memory += frame.sightings.len() as u64;
+            intake.frame(frame.key);
+            intake.seen(frame.without_embeddings());
+        }
+        for movement in lake.read::<DeclaredMovement>(&mut names)? {
+            intake.declared(&movement);
+        }
+        for product in lake.read::<Product>(&mut names)? {
+            intake.product(&product);
+        }
+        for appliance in lake.read::<Appliance>(&mut names)? {
+            intake.appliance(&appliance);
+        }
+        let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
+        let visions = lake.read::<KnownVision>(&mut names)?.into_iter().collect();
+
+        let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
+        workers.send(intake.take_batch())?;
+        let mut changes = workers.finish_epochs()?;
+        let (mut cold, stand_ins) = Cold::begin(plan, &changes, &lake, &mut names)?;
+        if cold.len() > 0 {
+            workers.send(stand_ins)?;
+            changes.merge(workers.finish_epochs()?);
+            workers.send(cold.reviews(&changes, &lake, &mut names)?)?;
+            changes.merge(workers.finish_epochs()?);
+        }
+        changes.subtract_held(&lake, &mut names)?;
+        changes.consolidate();
+        Ok(Self {
+            lake,
+            names,
+            eyes,
+            intake,
+            dead_letters,
+            accepted,
+            visions,
+            workers,
+            first_epoch,
+            committed: None,
+            images: Vec::new(),
+            history: History::Whole,
+            cold,
+            held: (in_memory, 0),
+            catalogue: Vec::new(),
+            waiting_for_thaw: Vec::new(),
+            thawed: Batch::default(),
+            uncommitted: Uncommitted::default(),
+            changes,
+            counts: Counts::default(),
+        })
+    }
+}
+
+/// # Errors
+/// [`EngineError::OtherVision`] where other eyes than these saw the frame.
+pub(super) fn is_of_this_vision(frame: &FrameResult, eyes: Option<&Eyes>, names: &Names) -> Result<(), EngineError> {
+    let now = eyes.map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
+    if now == frame.fingerprint {
+        return Ok(());
+    }
+    let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
+    Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now })
+}

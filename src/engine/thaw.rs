@@ -1,0 +1,67 @@
+//! What changes cold history takes it into memory first.
+
+use std::collections::BTreeSet;
+
+use larder_pipelines::Batch;
+use larder_records::{ApplianceId, Reading};
+
+use super::{Engine, EngineError, cold, opening::is_of_this_vision};
+use crate::lake::Part;
+
+impl Engine {
+    /// How many appliances have a history that lies in the lake alone.
+    pub fn cold_appliances(&self) -> usize {
+        self.cold.len()
+    }
+
+    /// Takes the history of these appliances into memory where it is cold.
+    pub(super) fn thaw(&mut self, appliances: &BTreeSet<ApplianceId>) -> Result<(), EngineError> {
+        let cold = self.cold.forget(appliances);
+        let Some(until) = cold.values().map(|thawed| thawed.until).max() else { return Ok(()) };
+        self.counts.thawed += cold.len() as u64;
+        tracing::info!(appliances = cold.len(), "history is read for what changes it");
+        let whose: BTreeSet<ApplianceId> = cold.keys().copied().collect();
+        let part = Part { appliances: Some(&whose), from: None, until: Some(until) };
+        let was_cold =
+            |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
+        for reading in self.lake.read_part::<Reading>(&part, &mut self.names)? {
+            if was_cold(reading.appliance, reading.time) {
+                self.intake.reading(&reading);
+            }
+        }
+        let held = self.lake.held(&mut self.names)?;
+        for frame in self.lake.read_frames_of(&part, &held, &mut self.names)? {
+            if was_cold(frame.key.appliance, frame.key.time) {
+                is_of_this_vision(&frame, self.eyes.as_ref(), &self.names)?;
+                self.accepted.learn(frame.key, frame.fingerprint);
+                self.intake.frame(frame.key);
+                self.intake.seen(frame.without_embeddings());
+            }
+        }
+        self.thawed.append(cold::take_back(cold, &self.lake, &mut self.names)?);
+        Ok(())
+    }
+
+    /// Takes in what waits for the history that it changes.
+    pub(super) fn take_waiting(&mut self) -> Result<(), EngineError> {
+        let waiting = std::mem::take(&mut self.waiting_for_thaw);
+        self.thaw(&waiting.iter().filter_map(|(_, entry)| self.cold.touched(entry)).collect())?;
+        waiting.into_iter().for_each(|entry| self.take(entry));
+        Ok(())
+    }
+
+    /// All that changes in this epoch, with the history that it changes.
+    pub(super) fn take_batch(&mut self) -> Result<Batch, EngineError> {
+        let mut batch = self.intake.take_batch();
+        batch.append(std::mem::take(&mut self.thawed));
+        loop {
+            let touched = self.cold.touched_by(&batch);
+            if touched.is_empty() {
+                return Ok(batch);
+            }
+            self.thaw(&touched)?;
+            batch.append(self.intake.take_batch());
+            batch.append(std::mem::take(&mut self.thawed));
+        }
+    }
+}
