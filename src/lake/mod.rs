@@ -169,11 +169,7 @@ impl Lake {
         let sieve = part.sieve(names);
         let mut rows = Vec::new();
         for batch in table.read_files(self.engine(), |file| sieve.may_lie_in(file))? {
-            let found = R::read(&batch, names)?.into_iter();
-            rows.extend(found.filter(|row| {
-                let (appliance, time) = row.whose();
-                part.holds(appliance, time)
-            }));
+            rows.extend(R::read(&sieve.sifted(R::TABLE.name, R::TIME, batch)?, names)?);
         }
         Ok(rows)
     }
@@ -316,7 +312,9 @@ impl Lake {
             let map = |batch: &RecordBatch| part::newest(table.spec.name, batch);
             for of_file in table.map_columns(self.engine(), &part::WHOSE, |_| true, map)? {
                 for (text, time) in of_file {
-                    let appliance = names.intern(&text).map_err(|error| LakeError::column(name, (part::WHOSE[0], error.into())))?;
+                    let appliance = names.intern(&text);
+                    let appliance =
+                        appliance.map_err(|error| LakeError::column(name, (part::WHOSE[0], error.into())))?;
                     let known = newest.entry(ApplianceId(appliance)).or_insert(time);
                     *known = time.max(*known);
                 }

@@ -1,9 +1,10 @@
 //! Parts of tables: the rows of some appliances, or of some span of time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use arrow::{
-    array::{AsArray as _, RecordBatch},
+    array::{AsArray as _, BooleanArray, RecordBatch},
+    compute::filter_record_batch,
     datatypes::TimestampMicrosecondType,
 };
 use larder_records::{
@@ -12,7 +13,7 @@ use larder_records::{
 };
 
 use super::{
-    error::{CellError, LakeError},
+    error::{CellError, LakeError, Place},
     live::LiveFile,
     row::Row,
     rows::{
@@ -40,7 +41,7 @@ impl Part<'_> {
             && self.until.is_none_or(|until| time < until)
     }
 
-    /// How files are told from others in which none of its rows lies.
+    /// How its rows are told from others before they are read.
     pub(super) fn sieve(&self, names: &Names) -> Sieve {
         let texts = self.appliances.map(|wanted| {
             let mut texts: Vec<String> = wanted.iter().map(|id| names.text(id.0).to_owned()).collect();
@@ -48,7 +49,7 @@ impl Part<'_> {
             texts
         });
         let month = |time: Option<Time>| time.map(|time| Month(time).text()).filter(|month| is_plain(month));
-        Sieve { texts, first: month(self.from), last: month(self.until) }
+        Sieve { texts, from: self.from, until: self.until, first: month(self.from), last: month(self.until) }
     }
 }
 
@@ -57,9 +58,11 @@ fn is_plain(month: &str) -> bool {
     month.len() == 7 && !month.starts_with('-') && month != Month::NONE
 }
 
-/// What is asked of a file. Tables are parted by the month of the time that [`Dated`] tells, or not at all.
+/// What is asked of files and rows. Tables are parted by the month of the time that [`Dated`] tells, or not at all.
 pub(super) struct Sieve {
     texts: Option<Vec<String>>,
+    from: Option<Time>,
+    until: Option<Time>,
     first: Option<String>,
     last: Option<String>,
 }
@@ -76,6 +79,38 @@ impl Sieve {
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 file.may_hold("appliance", &texts)
             })
+    }
+
+    /// The rows of `batch` that belong to the part; their times stand in the column `time`.
+    pub(super) fn sifted(
+        &self,
+        table: &'static str,
+        time: &'static str,
+        batch: RecordBatch,
+    ) -> Result<RecordBatch, LakeError> {
+        if self.texts.is_none() && self.from.is_none() && self.until.is_none() {
+            return Ok(batch);
+        }
+        let missing = |column| LakeError::column(table, (column, CellError::Absent));
+        let appliances = batch.column_by_name("appliance").and_then(|column| column.as_string_opt::<i32>());
+        let appliances = appliances.ok_or_else(|| missing("appliance"))?;
+        let times = batch.column_by_name(time).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let times = times.ok_or_else(|| missing(time))?;
+        // rows of one appliance lie together
+        let mut last = ("", self.texts.is_none());
+        let wanted: BooleanArray = (0..batch.num_rows())
+            .map(|n| {
+                let at = Time(times.value(n));
+                let in_time = self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until);
+                if let Some(texts) = self.texts.as_ref().filter(|_| in_time && appliances.value(n) != last.0) {
+                    let text = appliances.value(n);
+                    last = (text, texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok());
+                }
+                Some(in_time && last.1)
+            })
+            .collect();
+        let place = Place { path: Path::new(table), table };
+        filter_record_batch(&batch, &wanted).map_err(|error| place.arrow(error))
     }
 }
 
@@ -99,28 +134,25 @@ pub(super) fn newest(table: &'static str, batch: &RecordBatch) -> Result<Vec<(St
     Ok(newest)
 }
 
-/// A row of an appliance at a time.
+/// A row of an appliance at a time. The column `appliance` says whose it is.
 pub trait Dated: Row {
-    /// Whose it is, and when: the time by whose month its table is parted, if it is.
-    fn whose(&self) -> (ApplianceId, Time);
+    /// The column that says when; where the table is parted by months, by that one's.
+    const TIME: &str;
 }
 
 macro_rules! dated {
-    ($($row:ty: |$it:ident| $appliance:expr, $time:expr;)*) => {$(
+    ($($row:ty: $time:literal;)*) => {$(
         impl Dated for $row {
-            fn whose(&self) -> (ApplianceId, Time) {
-                let $it = self;
-                ($appliance, $time)
-            }
+            const TIME: &str = $time;
         }
     )*};
 }
 
 dated! {
-    Reading: |row| row.appliance, row.time;
-    FrameRow: |row| row.key().0.appliance, row.key().0.time;
-    SightingRow: |row| row.key().0.appliance, row.key().0.time;
-    Visit: |row| row.appliance, row.opened;
-    Movement: |row| row.appliance, row.time;
-    ReviewItem: |row| row.appliance, row.time;
+    Reading: "time";
+    FrameRow: "time";
+    SightingRow: "time";
+    Visit: "opened";
+    Movement: "time";
+    ReviewItem: "time";
 }
