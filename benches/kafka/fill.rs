@@ -22,16 +22,18 @@ const START: i64 = 1_767_571_200_000_000;
 const APPLIANCES: u64 = 240;
 
 /// Sends records to a new topic.
-struct Sender<'a> {
+pub struct Sender<'a> {
     producer: BaseProducer,
     topic: &'a str,
 }
 
 impl<'a> Sender<'a> {
-    fn new(brokers: &str, topic: &'a str, partitions: i32) -> Self {
+    /// To a new topic of those properties.
+    pub fn new(brokers: &str, topic: &'a str, partitions: i32, properties: &[(&str, &str)]) -> Self {
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
         let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = properties.iter().fold(new, |new, (name, value)| new.set(name, value));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(admin.create_topics([&new], &AdminOptions::new())).unwrap();
         let mut settings = ClientConfig::new();
@@ -62,31 +64,58 @@ fn reading(appliance: ApplianceId, sensor: SensorId, modality: Modality, time: T
 }
 
 /// Readings as appliances send them, once in ten seconds: temperature, power and load, and a door that opens now and then.
-pub fn readings(brokers: &str, topic: &str, partitions: i32, many: u64) {
-    let (sender, mut names) = (Sender::new(brokers, topic, partitions), Names::default());
-    let kinds = [Modality::Temperature, Modality::Power, Modality::Weight, Modality::Door];
-    let sensors = kinds.map(|kind| SensorId(names.intern(kind.as_str()).unwrap()));
-    let keys: Vec<String> = (0..APPLIANCES).map(|number| format!("home-{number}/fridge")).collect();
-    let appliances: Vec<_> = keys.iter().map(|key| ApplianceId(names.intern(key).unwrap())).collect();
-    for n in 0..many {
-        let (kind, which) = ((n % 4) as usize, (n / 4 % APPLIANCES) as usize);
-        let round = (n / 4 / APPLIANCES) as i64;
-        let value = match kinds[kind] {
-            Modality::Temperature => 4_000 + ((n * 2_654_435_761) >> 7) as i64 % 500,
-            Modality::Power => 60_000 + ((n * 2_654_435_761) >> 9) as i64 % 9_000,
-            Modality::Weight => 12_000_000 + round / 90 * 1_000,
-            _ => i64::from(round % 90 == 89),
-        };
-        let time = Time(START + round * 10 * Time::SECOND + which as i64);
-        let frame = reading(appliances[which], sensors[kind], kinds[kind], time, value);
-        sender.send(&keys[which], &encode_frame(&frame, &names).unwrap().encode_to_vec(), None);
+pub struct Readings<'a> {
+    sender: Sender<'a>,
+    names: Names,
+    sensors: [SensorId; 4],
+    keys: Vec<String>,
+    appliances: Vec<ApplianceId>,
+    sent: u64,
+}
+
+const KINDS: [Modality; 4] = [Modality::Temperature, Modality::Power, Modality::Weight, Modality::Door];
+
+impl<'a> Readings<'a> {
+    pub fn new(sender: Sender<'a>) -> Self {
+        let mut names = Names::default();
+        let sensors = KINDS.map(|kind| SensorId(names.intern(kind.as_str()).unwrap()));
+        let keys: Vec<String> = (0..APPLIANCES).map(|number| format!("home-{number}/fridge")).collect();
+        let appliances = keys.iter().map(|key| ApplianceId(names.intern(key).unwrap())).collect();
+        Self { sender, names, sensors, keys, appliances, sent: 0 }
     }
-    sender.done();
+
+    pub fn send(&mut self, many: u64) {
+        for n in self.sent..self.sent + many {
+            let (kind, which) = ((n % 4) as usize, (n / 4 % APPLIANCES) as usize);
+            let round = (n / 4 / APPLIANCES) as i64;
+            let value = match KINDS[kind] {
+                Modality::Temperature => 4_000 + ((n.wrapping_mul(2_654_435_761)) >> 7) as i64 % 500,
+                Modality::Power => 60_000 + ((n.wrapping_mul(2_654_435_761)) >> 9) as i64 % 9_000,
+                Modality::Weight => 12_000_000 + round / 90 * 1_000,
+                _ => i64::from(round % 90 == 89),
+            };
+            let time = Time(START + round * 10 * Time::SECOND + which as i64);
+            let frame = reading(self.appliances[which], self.sensors[kind], KINDS[kind], time, value);
+            self.sender.send(&self.keys[which], &encode_frame(&frame, &self.names).unwrap().encode_to_vec(), None);
+        }
+        self.sent += many;
+    }
+
+    pub fn done(self) {
+        self.sender.done();
+    }
+}
+
+/// So many [`Readings`] to a new topic.
+pub fn readings(brokers: &str, topic: &str, partitions: i32, many: u64) {
+    let mut readings = Readings::new(Sender::new(brokers, topic, partitions, &[]));
+    readings.send(many);
+    readings.done();
 }
 
 /// What vision saw of visits: each a door that opens, a picture with 20 objects, a door that closes.
 pub fn seen(brokers: &str, topic: &str, partitions: i32, many: u64) {
-    let (sender, mut names) = (Sender::new(brokers, topic, partitions), Names::default());
+    let (sender, mut names) = (Sender::new(brokers, topic, partitions, &[]), Names::default());
     let [door, camera] = ["door", "camera"].map(|name| SensorId(names.intern(name).unwrap()));
     let products: Vec<_> = (0..500).map(|n| ProductId(names.intern(&format!("sku-{n}")).unwrap())).collect();
     let keys: Vec<String> = (0..APPLIANCES).map(|number| format!("home-{number}/fridge")).collect();
@@ -136,7 +165,7 @@ pub fn seen(brokers: &str, topic: &str, partitions: i32, many: u64) {
 
 /// Pictures of 100 KiB that are all different.
 pub fn pictures(brokers: &str, topic: &str, partitions: i32, many: u64) {
-    let (sender, mut names) = (Sender::new(brokers, topic, partitions), Names::default());
+    let (sender, mut names) = (Sender::new(brokers, topic, partitions, &[]), Names::default());
     let sensor = SensorId(names.intern("camera").unwrap());
     let file = picture();
     for n in 0..many {

@@ -4,7 +4,8 @@
 //! `cargo bench --bench kafka -- [READINGS] [PICTURES]` (by default 2,000,000 and 5,000); with `LARDER_PEERS_PYTHON` naming a Python
 //! that has `pathway`, Pathway counts the same readings by appliance. `cargo bench --bench kafka -- backlog [READINGS]` lets 10,000,000
 //! readings wait, takes them in, and samples the memory of the process: `backlog.csv` and `backlog.svg` in the folder that
-//! `LARDER_BENCH_OUT` names.
+//! `LARDER_BENCH_OUT` names. `cargo bench --bench kafka -- soak [MINUTES] [READINGS A SECOND] [SEED]` (60, 100,000 and 1) sends without
+//! pause, kills at random, and samples into `soak.csv` and `soak.svg` there.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -12,6 +13,7 @@
 mod chart;
 mod fill;
 mod measure;
+mod soak;
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -61,6 +63,9 @@ fn main() {
     let broker = Broker::start();
     if numbers.first().is_some_and(|word| word == "backlog") {
         return backlog(&broker, folder.path(), number(1, 10_000_000));
+    }
+    if numbers.first().is_some_and(|word| word == "soak") {
+        return soak::soak(&broker, folder.path(), number(1, 60), number(2, 100_000), number(3, 1));
     }
     load(&broker, folder.path(), number(0, 2_000_000), number(1, 5_000));
 }
@@ -159,6 +164,11 @@ fn pathway(broker: &Broker, readings: u64, bare: Cost) {
     line("Pathway, readings counted by appliance", readings, cost_of_child(command), Some(bare));
 }
 
+/// Where samples go.
+fn out() -> PathBuf {
+    std::env::var_os("LARDER_BENCH_OUT").map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
 /// Takes in a backlog and watches the memory.
 fn backlog(broker: &Broker, folder: &Path, readings: u64) {
     fill::readings(&broker.address, "readings", PARTITIONS, readings);
@@ -179,7 +189,7 @@ fn backlog(broker: &Broker, folder: &Path, readings: u64) {
     assert!(status.success());
     let cost = Cost { wall: began.elapsed().as_secs_f64(), cpu: measure::children() - before };
     line("a backlog of readings", readings, cost, None);
-    let out = std::env::var_os("LARDER_BENCH_OUT").map_or_else(std::env::temp_dir, PathBuf::from);
+    let out = out();
     measure::plot(&out, &samples);
     let peak = samples.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
     println!("{peak:.0} MiB at most; {}", out.join("backlog.svg").display());
