@@ -20,8 +20,8 @@ use differential_dataflow::consolidation::consolidate;
 use larder_operators::Window;
 use larder_pipelines::Batch;
 use larder_records::{
-    Appliance, ApplianceId, Change, Correction, DeadLetter, Frame, FrameKey, FrameResult, Micros, Names, Payload, Product,
-    ProductId, SensorId, Time,
+    Appliance, ApplianceId, Change, Correction, DeadLetter, Frame, FrameKey, FrameResult, Micros, Names, Payload,
+    Product, ProductId, SensorId, Time,
     views::{Movement, MovementSource, ReviewItem, Visit},
 };
 
@@ -328,7 +328,8 @@ impl Cold {
                 said.reviews.push((*item, *times));
             }
         }
-        let mut reviews: Vec<(ReviewItem, isize)> = lake.read::<ReviewItem>(names)?.into_iter().map(|row| (row, 1)).collect();
+        let mut reviews: Vec<(ReviewItem, isize)> =
+            lake.read::<ReviewItem>(names)?.into_iter().map(|row| (row, 1)).collect();
         reviews.retain(|(row, _)| self.is_settled(row.appliance, row.time));
         for kept in self.appliances.values_mut() {
             consolidate(&mut kept.said.reviews);

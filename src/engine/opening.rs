@@ -1,9 +1,7 @@
 //! Opening a lake: its inputs into the dataflow, as far as they are to be in memory.
 
 use larder_pipelines::{Batch, Intake};
-use larder_records::{
-    Appliance, Correction, DeadLetter, DeclaredMovement, FrameResult, Names, Product, Reading,
-};
+use larder_records::{Appliance, Correction, DeadLetter, DeclaredMovement, FrameResult, Names, Product, Reading};
 
 use super::{
     Counts, Engine, EngineError, History, Uncommitted,

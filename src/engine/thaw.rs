@@ -22,8 +22,7 @@ impl Engine {
         tracing::info!(appliances = cold.len(), "history is read for what changes it");
         let whose: BTreeSet<ApplianceId> = cold.keys().copied().collect();
         let part = Part { appliances: Some(&whose), from: None, until: Some(until) };
-        let was_cold =
-            |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
+        let was_cold = |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
         for reading in self.lake.read_part::<Reading>(&part, &mut self.names)? {
             if was_cold(reading.appliance, reading.time) {
                 self.intake.reading(&reading);

@@ -72,7 +72,8 @@ impl Sieve {
     pub(super) fn may_lie_in(&self, file: &LiveFile) -> bool {
         let month = file.partition.last().filter(|month| is_plain(month));
         let in_time = month.is_none_or(|month| {
-            self.first.as_ref().is_none_or(|first| first <= month) && self.last.as_ref().is_none_or(|last| month <= last)
+            self.first.as_ref().is_none_or(|first| first <= month)
+                && self.last.as_ref().is_none_or(|last| month <= last)
         });
         in_time
             && self.texts.as_ref().is_none_or(|texts| {

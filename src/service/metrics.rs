@@ -63,7 +63,10 @@ impl Default for Metrics {
         let sightings = counter("sightings", "Sightings in them");
         let declared = counter("declared", "New declared movements");
         let dead_letters = counter("dead_letters", "New records that could not be taken in");
-        let thawed = counter("thawed", "Times that an appliance's history was read again from the lake, as something changed it");
+        let thawed = counter(
+            "thawed",
+            "Times that an appliance's history was read again from the lake, as something changed it",
+        );
         let view_changes = counter("view_changes", "Changes of the views");
         let commits = counter("commits", "Commits of the whole lake");
         let mut histogram = |name: &str, help: &str| {
