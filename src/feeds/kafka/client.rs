@@ -10,6 +10,7 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::ConsumerContext,
     error::KafkaError as ClientError,
+    types::RDKafkaErrorCode,
 };
 
 use super::KafkaError;
@@ -117,7 +118,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: ClientError, reason: &str) {
-        tracing::warn!("kafka: {error}: {reason}");
+        // the end of a partition is met again with every record that comes
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!("kafka: {error}: {reason}");
+        }
     }
 
     fn stats(&self, statistics: Statistics) {
