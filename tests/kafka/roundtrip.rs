@@ -42,7 +42,8 @@ fn a_kitchen_through_kafka_gives_the_tables_of_its_recordings_and_so_does_its_ca
     // read anew, it changes nothing, nor where all but a day of history lies in the lake; and there is nothing to complain of
     let cold = format!("[history]\ndays = 1\n[kafka]\n{}", frames("kitchens"));
     for config in [config, broker.config(kitchen.path(), "live", &cold)] {
-        let mut anew = rig::larder(&["--json", "run", "--config", rig::text(&config), "--until-end", "--from", "earliest"]);
+        let mut anew =
+            rig::larder(&["--json", "run", "--config", rig::text(&config), "--until-end", "--from", "earliest"]);
         let anew = anew.output().unwrap();
         assert_eq!(String::from_utf8(anew.stderr).unwrap(), "");
         let anew: serde_json::Value = serde_json::from_slice(&anew.stdout).unwrap();

@@ -108,13 +108,20 @@ pub struct Akaze {
 /// Buffers reused from picture to picture; hold nothing that changes a result.
 #[derive(Clone, Debug, Default)]
 pub struct AkazeScratch {
-    smooth: Plane<f32>,
-    half: Plane<f32>,
+    smooth: [Plane<f32>; 2],
+    space: SpaceScratch,
     determinant: Plane<f32>,
-    conductivity: Conductivity,
     /// Brightness and slopes of every level.
     levels: Vec<[Plane<f32>; 3]>,
     extrema: Vec<Extremum>,
+}
+
+/// What it takes to come from one level to the next.
+#[derive(Clone, Debug, Default)]
+struct SpaceScratch {
+    half: Plane<f32>,
+    conductivity: Conductivity,
+    contrast: f32,
 }
 
 impl Akaze {
@@ -175,47 +182,96 @@ impl Akaze {
     }
 
     /// Builds the scale space, level by level, and leaves it with its extrema in `scratch`.
+    ///
+    /// With several threads the extrema of one level are looked for while the next is made: each of the two alone has too little to
+    /// share out where pictures are small.
     fn detect(&self, image: &ImageGrey8, scratch: &mut AkazeScratch) {
-        let threads = self.threads;
-        let AkazeScratch { smooth: smoothed, half, determinant: hessian, conductivity, levels, extrema } = scratch;
+        let AkazeScratch { smooth: [smoothed, next_smoothed], space, determinant, levels, extrema } = scratch;
         extrema.clear();
         levels.resize_with(self.levels.len(), Default::default);
         let octaves = self.octaves(image.width(), image.height());
-        let mut contrast = 0.0;
-        for (index, level) in self.levels.iter().enumerate().take_while(|(_, level)| level.octave < octaves) {
-            let (before, rest) = levels.split_at_mut(index);
-            let [light, dx, dy] = &mut rest[0];
-            match before.last() {
-                None => {
-                    unit_brightness(threads, image, half);
-                    smooth::<4>(threads, FIRST_SIGMA, half, light);
-                    smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
-                    contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, half);
-                }
-                Some([before, ..]) => {
-                    let halved = level.octave > self.levels[index - 1].octave;
-                    if halved {
-                        halve(threads, before, half);
-                        smooth::<2>(threads, SLOPE_SIGMA, half, smoothed);
-                        contrast *= CONTRAST_FALL;
+        let count = self.levels.iter().take_while(|level| level.octave < octaves).count();
+        self.first_level(image, space, &mut levels[0][0], smoothed);
+        for index in 0..count {
+            let (done, rest) = levels.split_at_mut(index + 1);
+            let [light, dx, dy] = &mut done[index];
+            let mut find = || self.find_extrema(index, smoothed, [dx, dy], determinant, extrema);
+            match rest.first_mut().filter(|_| index + 1 < count) {
+                None => find(),
+                Some([next, ..]) => {
+                    let mut make = || self.next_level(index + 1, light, smoothed, space, next, next_smoothed);
+                    if self.threads > 1 {
+                        rayon::join(make, find);
+                    } else {
+                        find();
+                        make();
                     }
-                    conductivity.fill(threads, smoothed, contrast, self.params.diffusivity);
-                    diffuse(threads, if halved { half } else { before }, conductivity, &level.steps, light);
-                    smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
                 }
             }
-            slopes(threads, smoothed, level.reach, dx, dy);
-            determinant(threads, dx, dy, level.reach, level.weight, hessian);
-            local_maxima(threads, hessian, self.params.threshold, level.border, extrema, |x, y| {
-                let [right, down] = refine_2d(hessian, x, y)?;
-                let response = hessian.row(y)[x];
-                Some(Extremum { level: index, x: x as f32 + right, y: y as f32 + down, shift: 0.0, response })
-            });
+            std::mem::swap(smoothed, next_smoothed);
         }
         let radius = |level: usize| apart(self.levels[level].sigma);
         let place = |extremum: &Extremum| self.levels[extremum.level].place(extremum.x, extremum.y);
         suppress(extrema, self.levels.len(), (image.width(), image.height()), radius, place);
         extrema.truncate(self.params.max_points);
+    }
+
+    /// The first level of the scale space, `light`, which the picture is, and that smoothed for slopes.
+    fn first_level(
+        &self,
+        image: &ImageGrey8,
+        space: &mut SpaceScratch,
+        light: &mut Plane<f32>,
+        smoothed: &mut Plane<f32>,
+    ) {
+        let threads = self.threads;
+        unit_brightness(threads, image, &mut space.half);
+        smooth::<4>(threads, FIRST_SIGMA, &space.half, light);
+        smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
+        space.contrast = contrast_factor(threads, smoothed, CONTRAST_PERCENTILE, &mut space.half);
+    }
+
+    /// The level `index`, `light`, from the one before, of which `before_smoothed` is smoothed; and `light` smoothed.
+    fn next_level(
+        &self,
+        index: usize,
+        before: &Plane<f32>,
+        before_smoothed: &Plane<f32>,
+        space: &mut SpaceScratch,
+        light: &mut Plane<f32>,
+        smoothed: &mut Plane<f32>,
+    ) {
+        let (threads, level) = (self.threads, &self.levels[index]);
+        let SpaceScratch { half, conductivity, contrast } = space;
+        let halved = level.octave > self.levels[index - 1].octave;
+        if halved {
+            halve(threads, before, half);
+            smooth::<2>(threads, SLOPE_SIGMA, half, smoothed);
+            *contrast *= CONTRAST_FALL;
+        }
+        let conducts = if halved { &*smoothed } else { before_smoothed };
+        conductivity.fill(threads, conducts, *contrast, self.params.diffusivity);
+        diffuse(threads, if halved { half } else { before }, conductivity, &level.steps, light);
+        smooth::<2>(threads, SLOPE_SIGMA, light, smoothed);
+    }
+
+    /// Appends the extrema of the level `index`, which is `smoothed`, and leaves its slopes.
+    fn find_extrema(
+        &self,
+        index: usize,
+        smoothed: &Plane<f32>,
+        [dx, dy]: [&mut Plane<f32>; 2],
+        hessian: &mut Plane<f32>,
+        extrema: &mut Vec<Extremum>,
+    ) {
+        let (threads, level) = (self.threads, &self.levels[index]);
+        slopes(threads, smoothed, level.reach, dx, dy);
+        determinant(threads, dx, dy, level.reach, level.weight, hessian);
+        local_maxima(threads, hessian, self.params.threshold, level.border, extrema, |x, y| {
+            let [right, down] = refine_2d(hessian, x, y)?;
+            let response = hessian.row(y)[x];
+            Some(Extremum { level: index, x: x as f32 + right, y: y as f32 + down, shift: 0.0, response })
+        });
     }
 
     fn describe(&self, scratch: &AkazeScratch, features: &mut BinaryFeatures) {
