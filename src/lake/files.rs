@@ -17,13 +17,17 @@ use arrow::{
     row::{RowConverter, Rows, SortField},
 };
 use parquet::{
-    arrow::{ArrowWriter, ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ArrowWriter, ProjectionMask,
+        arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter},
+    },
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::{metadata::PageIndexPolicy, properties::WriterProperties},
 };
 
 use super::{
     error::{LakeError, Place, io},
+    part::Sieve,
     spec::TableSpec,
 };
 
@@ -155,16 +159,45 @@ pub(super) fn read(place: Place<'_>, path: &Path, schema: &SchemaRef) -> Result<
     collected(here, builder, schema)
 }
 
+/// The rows of a data file that belong to a part, without the partition columns. The others are passed over once it is known that
+/// they do not.
+pub(super) fn read_sifted(
+    place: Place<'_>,
+    path: &Path,
+    schema: &SchemaRef,
+    sieve: &Arc<Sieve>,
+    time: &'static str,
+) -> Result<RecordBatch, LakeError> {
+    let here = Place { path, ..place };
+    let file = File::open(path).map_err(io(path))?;
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| here.parquet(error))?;
+    let mask = projection(here, &builder, &sieve.columns(time))?.1;
+    let sieve = sieve.clone();
+    let filter = ArrowPredicateFn::new(mask, move |batch| sieve.mask(time, &batch));
+    collected(here, builder.with_row_filter(RowFilter::new(vec![Box::new(filter)])), schema)
+}
+
 /// Some columns of a data file.
 pub(super) fn read_columns(place: Place<'_>, path: &Path, columns: &[&str]) -> Result<RecordBatch, LakeError> {
     let here = Place { path, ..place };
     let file = File::open(path).map_err(io(path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| here.parquet(error))?;
+    let (schema, mask) = projection(here, &builder, columns)?;
+    collected(here, builder.with_projection(mask), &schema)
+}
+
+/// Some columns of the file that `builder` reads, in the order of the file.
+fn projection(
+    here: Place<'_>,
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+    columns: &[&str],
+) -> Result<(SchemaRef, ProjectionMask), LakeError> {
     let places: Result<Vec<usize>, _> = columns.iter().map(|column| builder.schema().index_of(column)).collect();
     let places = places.map_err(|error| here.arrow(error))?;
     let schema = builder.schema().project(&places).map_err(|error| here.arrow(error))?;
-    let mask = ProjectionMask::roots(builder.parquet_schema(), places);
-    collected(here, builder.with_projection(mask), &Arc::new(schema))
+    Ok((Arc::new(schema), ProjectionMask::roots(builder.parquet_schema(), places)))
 }
 
 /// All that `builder` reads, as one batch.

@@ -166,10 +166,9 @@ impl Lake {
     /// [`LakeError`] where the table cannot be read.
     pub fn read_part<R: Dated>(&self, part: &Part<'_>, names: &mut Names) -> Result<Vec<R>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
-        let sieve = part.sieve(names);
         let mut rows = Vec::new();
-        for batch in table.read_files(self.engine(), |file| sieve.may_lie_in(file))? {
-            rows.extend(R::read(&sieve.sifted(R::TABLE.name, R::TIME, batch)?, names)?);
+        for batch in table.read_sifted(self.engine(), &Arc::new(part.sieve(names)), R::TIME)? {
+            rows.extend(R::read(&batch, names)?);
         }
         Ok(rows)
     }

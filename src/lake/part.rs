@@ -1,11 +1,11 @@
 //! Parts of tables: the rows of some appliances, or of some span of time.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use arrow::{
     array::{AsArray as _, BooleanArray, RecordBatch},
-    compute::filter_record_batch,
     datatypes::TimestampMicrosecondType,
+    error::ArrowError,
 };
 use larder_records::{
     ApplianceId, Names, Reading, Time,
@@ -13,7 +13,7 @@ use larder_records::{
 };
 
 use super::{
-    error::{CellError, LakeError, Place},
+    error::{CellError, LakeError},
     live::LiveFile,
     row::Row,
     rows::{
@@ -82,36 +82,39 @@ impl Sieve {
             })
     }
 
-    /// The rows of `batch` that belong to the part; their times stand in the column `time`.
-    pub(super) fn sifted(
-        &self,
-        table: &'static str,
-        time: &'static str,
-        batch: RecordBatch,
-    ) -> Result<RecordBatch, LakeError> {
-        if self.texts.is_none() && self.from.is_none() && self.until.is_none() {
-            return Ok(batch);
-        }
-        let missing = |column| LakeError::column(table, (column, CellError::Absent));
-        let appliances = batch.column_by_name("appliance").and_then(|column| column.as_string_opt::<i32>());
-        let appliances = appliances.ok_or_else(|| missing("appliance"))?;
+    /// Whether every row is wanted.
+    pub(super) fn is_open(&self) -> bool {
+        self.texts.is_none() && self.from.is_none() && self.until.is_none()
+    }
+
+    /// The columns that [`Sieve::mask`] asks for, where times stand in `time`.
+    pub(super) fn columns(&self, time: &'static str) -> Vec<&'static str> {
+        self.texts.as_ref().map(|_| "appliance").into_iter().chain([time]).collect()
+    }
+
+    /// Which rows of `batch` belong to the part.
+    pub(super) fn mask(&self, time: &'static str, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        let missing = |column: &str| ArrowError::SchemaError(format!("there is no column {column} as it should be"));
         let times = batch.column_by_name(time).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
         let times = times.ok_or_else(|| missing(time))?;
+        let in_time = |n: usize| {
+            let at = Time(times.value(n));
+            self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+        };
+        let Some(texts) = &self.texts else {
+            return Ok((0..batch.num_rows()).map(|n| Some(in_time(n))).collect());
+        };
+        let appliances = batch.column_by_name("appliance").and_then(|column| column.as_string_opt::<i32>());
+        let appliances = appliances.ok_or_else(|| missing("appliance"))?;
         // rows of one appliance lie together
-        let mut last = ("", self.texts.is_none());
-        let wanted: BooleanArray = (0..batch.num_rows())
-            .map(|n| {
-                let at = Time(times.value(n));
-                let in_time = self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until);
-                if let Some(texts) = self.texts.as_ref().filter(|_| in_time && appliances.value(n) != last.0) {
-                    let text = appliances.value(n);
-                    last = (text, texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok());
-                }
-                Some(in_time && last.1)
-            })
-            .collect();
-        let place = Place { path: Path::new(table), table };
-        filter_record_batch(&batch, &wanted).map_err(|error| place.arrow(error))
+        let mut last = ("", false);
+        let mut is_wanted = |text| {
+            if text != last.0 {
+                last = (text, texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok());
+            }
+            last.1
+        };
+        Ok((0..batch.num_rows()).map(|n| Some(in_time(n) && is_wanted(appliances.value(n)))).collect())
     }
 }
 

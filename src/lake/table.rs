@@ -23,6 +23,7 @@ use super::{
     files,
     live::{Live, LiveFile},
     log::Log,
+    part::Sieve,
     properties,
     spec::TableSpec,
 };
@@ -129,6 +130,27 @@ impl Table {
             .filter(|file| may_hold(file))
             .map(|file| {
                 let batch = files::read(place, &file.path, &schema)?;
+                files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
+            })
+            .collect()
+    }
+
+    /// Its rows that belong to a part, a batch a file; `time` is the column that says when.
+    pub(super) fn read_sifted(
+        &self,
+        engine: &Engine,
+        sieve: &Arc<Sieve>,
+        time: &'static str,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
+        if sieve.is_open() {
+            return self.read(engine);
+        }
+        let (place, schema) = (self.place(), files::file_schema(&self.spec));
+        let files = self.live(engine)?.files;
+        let wanted = files.par_iter().filter(|file| sieve.may_lie_in(file));
+        wanted
+            .map(|file| {
+                let batch = files::read_sifted(place, &file.path, &schema, sieve, time)?;
                 files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
             })
             .collect()
