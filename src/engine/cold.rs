@@ -27,6 +27,7 @@ use larder_records::{
 
 use super::views::ViewChanges;
 use crate::{
+    eyes::Eyes,
     feeds::Event,
     lake::{Lake, LakeError, Part},
 };
@@ -71,8 +72,9 @@ struct Guard {
 }
 
 impl Plan {
-    /// What can be left cold in `lake` where of each appliance only the last `span` is wanted.
-    pub(super) fn of(lake: &Lake, span: Micros, names: &mut Names) -> Result<Self, LakeError> {
+    /// What can be left cold in `lake` where of each appliance only the last `span` is wanted. What other eyes saw is not, so that
+    /// it is found out when the lake is opened.
+    pub(super) fn of(lake: &Lake, span: Micros, eyes: Option<&Eyes>, names: &mut Names) -> Result<Self, LakeError> {
         if !lake.shows_one_epoch() {
             // a crash left views behind: they can stand in for nothing
             return Ok(Self::default());
@@ -85,9 +87,14 @@ impl Plan {
             .filter(|correction| matches!(correction.change, Change::Calibration { .. }))
             .filter_map(|correction| correction.change.appliance())
             .collect();
+        let mut others = HashMap::new();
+        if let Some(eyes) = eyes {
+            others = lake.fingerprints(names)?;
+            others.retain(|appliance, seen| seen.iter().any(|seen| *seen != eyes.fingerprint(*appliance)));
+        }
         let since: HashMap<ApplianceId, Time> = newest
             .iter()
-            .filter(|(appliance, _)| !shifted.contains(appliance))
+            .filter(|(appliance, _)| !shifted.contains(appliance) && !others.contains_key(appliance))
             .map(|(appliance, newest)| (*appliance, Time(newest.0.saturating_sub(span))))
             .collect();
         let mut visits: HashMap<ApplianceId, Vec<Visit>> = HashMap::new();

@@ -50,7 +50,7 @@ impl Engine {
         let Opening { eyes, workers, history } = opening;
         let plan = match history {
             History::Whole => Plan::default(),
-            History::Recent(span) => Plan::of(&lake, span, &mut names)?,
+            History::Recent(span) => Plan::of(&lake, span, eyes.as_ref(), &mut names)?,
         };
         let engine = Self::start(lake, names, eyes, workers, None, plan)?;
         if engine.cold.len() == 0 || engine.changes.is_empty() {

@@ -300,6 +300,23 @@ impl Lake {
         Ok(all)
     }
 
+    /// The fingerprints that hold of each appliance's frames.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn fingerprints(&self, names: &mut Names) -> Result<HashMap<ApplianceId, BTreeSet<Digest>>, LakeError> {
+        let mut all: HashMap<ApplianceId, BTreeSet<Digest>> = HashMap::new();
+        let Some(table) = self.tables.get(FrameRow::TABLE.name) else { return Ok(all) };
+        let held = self.held(names)?;
+        let map = |batch: &RecordBatch| frames::visions(batch, &held);
+        for seen in table.map_columns(self.engine(), &frames::VISIONS, |_| true, map)? {
+            for (appliance, fingerprints) in seen {
+                all.entry(appliance).or_default().extend(fingerprints);
+            }
+        }
+        Ok(all)
+    }
+
     /// When each appliance last sent a reading or a frame.
     ///
     /// # Errors

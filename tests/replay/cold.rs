@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use larder::{
-    engine::{Engine, History, Opening},
+    engine::{Engine, EngineError, History, Opening},
     feeds::{Entry, Event},
     lake::Lake,
 };
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     corrections::{Kitchen, anew},
-    digests,
+    digests, eyes,
 };
 
 const PRODUCTS: [&str; 9] = ["milk", "eggs", "cola", "butter", "juice", "yoghurt", "cheese", "salad", "beer"];
@@ -262,6 +262,40 @@ fn history(seed: u64) {
 fn tables_over_cold_history_are_those_of_a_run_from_nothing_whatever_comes() {
     let seed = std::env::var("LARDER_LAW_SEED").map_or(1, |seed| seed.parse().unwrap());
     (seed..seed + 4).for_each(history);
+}
+
+#[test]
+fn what_another_vision_saw_is_found_out_however_long_ago_it_was() {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let dir = tempfile::tempdir().unwrap();
+    let mut names = Names::default();
+    let mut world = World::new(1, &mut names);
+    let eyes = eyes(None, &mut names);
+    let now = eyes.fingerprint(world.fridges[0].id);
+    let (mut frames, mut readings) = (Vec::new(), Vec::new());
+    for n in 0..120 {
+        for event in world.visit(0, &mut random) {
+            match event {
+                Event::Seen(result, _) if n < 20 => frames.push(result),
+                Event::Seen(result, _) => frames.push(FrameResult { fingerprint: now, ..result }),
+                Event::Frame(Frame { appliance, sensor, modality, time, payload: Payload::Reading(value), .. }) => {
+                    readings.push(Reading { appliance, sensor, modality, time, sequence: 0, value });
+                }
+                _ => {}
+            }
+        }
+    }
+    let lake = Lake::open(dir.path()).unwrap();
+    lake.append_frames(&names, 0, &frames).unwrap();
+    lake.append(&names, 0, &readings).unwrap();
+    let open = |names: &Names, eyes| {
+        let lake = Lake::open(dir.path()).unwrap();
+        let history = History::Recent(2 * Time::DAY);
+        Engine::open_with(lake, names.clone(), Opening { eyes, workers: 1, history })
+    };
+    Engine::open_blind(lake, names.clone(), 1).unwrap().commit().unwrap();
+    assert_eq!(open(&names, None).unwrap().cold_appliances(), 1, "there is something to overlook");
+    assert!(matches!(open(&names, Some(eyes)), Err(EngineError::OtherVision { .. })));
 }
 
 #[test]

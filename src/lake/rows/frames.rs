@@ -8,7 +8,10 @@ use larder_records::{
     SensorId, Sighting, Time,
 };
 
-use super::Month;
+use super::{
+    Month,
+    visions::{Held, day_of},
+};
 use crate::lake::{
     LakeError, Part,
     cells::{Reader, Score},
@@ -105,6 +108,34 @@ pub(in crate::lake) fn join(frames: Vec<FrameRow>, sightings: Vec<SightingRow>) 
 
 /// The columns that [`candidates`] reads, in the order of the file.
 pub(in crate::lake) const CANDIDATES: [&str; 3] = ["appliance", "time", "candidates"];
+
+/// The columns that [`visions`] reads, in the order of the file.
+pub(in crate::lake) const VISIONS: [&str; 3] = ["appliance", "time", "fingerprint"];
+
+/// The fingerprints that hold by `held` of each appliance in the columns [`VISIONS`].
+pub(in crate::lake) fn visions(
+    batch: &RecordBatch,
+    held: &Held,
+) -> Result<HashMap<ApplianceId, BTreeSet<Digest>>, LakeError> {
+    let mut names = Names::default();
+    let mut seen: HashMap<ApplianceId, BTreeSet<Digest>> = HashMap::new();
+    let mut read = || -> Result<(), ColumnError> {
+        let appliances = Reader::new::<Name>(batch, "appliance")?;
+        let times = Reader::new::<Time>(batch, "time")?;
+        let fingerprints = Reader::new::<Digest>(batch, "fingerprint")?;
+        for n in 0..batch.num_rows() {
+            let (appliance, time) = (ApplianceId(appliances.get(n, &mut names)?), times.get(n, &mut names)?);
+            let fingerprint: Digest = fingerprints.get(n, &mut names)?;
+            let holds = held.get(appliance, day_of(time)).is_none_or(|of_day| of_day == fingerprint);
+            if holds {
+                seen.entry(appliance).or_default().insert(fingerprint);
+            }
+        }
+        Ok(())
+    };
+    read().map_err(|error| LakeError::column(FrameRow::TABLE.name, error))?;
+    Ok(seen)
+}
 
 /// By product, in the frames of which appliances of `part` a sighting of the columns [`CANDIDATES`] has it as a candidate.
 pub(in crate::lake) fn candidates(
