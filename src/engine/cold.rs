@@ -356,6 +356,16 @@ impl Cold {
         (time < kept.guard.settled).then_some(&mut kept.said)
     }
 
+    /// Whether an appliance is cold.
+    pub(super) fn contains(&self, appliance: ApplianceId) -> bool {
+        self.appliances.contains_key(&appliance)
+    }
+
+    /// The appliances that are cold.
+    pub(super) fn appliances(&self) -> impl Iterator<Item = ApplianceId> {
+        self.appliances.keys().copied()
+    }
+
     /// The appliance whose cold history `entry` changes or follows on.
     pub(super) fn touched(&self, entry: &Result<Event, DeadLetter>) -> Option<ApplianceId> {
         let before_guard = |appliance: ApplianceId, time: Time, camera: Option<SensorId>| {
@@ -369,7 +379,7 @@ impl Cold {
             }
             Ok(Event::Seen(FrameResult { key, .. }, _)) => before_guard(key.appliance, key.time, Some(key.sensor)),
             Ok(Event::Correction(correction)) => {
-                correction.change.appliance().filter(|appliance| self.appliances.contains_key(appliance))
+                correction.change.appliance().filter(|appliance| self.contains(*appliance))
             }
             _ => None,
         }
@@ -389,7 +399,7 @@ impl Cold {
         for product in others.chain(other_weights(&batch.products)) {
             touched.extend(self.products.get(&product).into_iter().flatten());
         }
-        touched.retain(|appliance| self.appliances.contains_key(appliance));
+        touched.retain(|appliance| self.contains(*appliance));
         touched
     }
 

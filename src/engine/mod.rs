@@ -160,6 +160,8 @@ pub struct Engine {
     held: (u64, u64),
     /// Product records that outrank others.
     catalogue: Vec<Product>,
+    /// How often an appliance was thawed by itself.
+    thawed_singly: usize,
     /// Events that change history which is not in memory yet.
     waiting_for_thaw: Vec<Entry>,
     /// What stood in for history that is in memory now.
@@ -362,7 +364,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the history that it speaks of cannot be read.
     pub fn refusal(&mut self, correction: &Correction) -> Result<Option<Refusal>, EngineError> {
-        self.thaw(&correction.change.appliance().into_iter().collect())?;
+        if let Some(appliance) = correction.change.appliance() {
+            self.thaw_one(appliance)?;
+        }
         Ok(self.intake.refusal(correction))
     }
 

@@ -173,6 +173,7 @@ impl Engine {
             cold,
             held: (in_memory, 0),
             catalogue: Vec::new(),
+            thawed_singly: 0,
             waiting_for_thaw: Vec::new(),
             thawed: Batch::default(),
             uncommitted: Uncommitted::default(),

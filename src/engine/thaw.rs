@@ -8,6 +8,9 @@ use larder_records::{ApplianceId, Reading};
 use super::{Engine, EngineError, cold, opening::is_of_this_vision};
 use crate::lake::Part;
 
+/// After so many appliances that were thawed by themselves, the next is thawed with all others: each reads files of every month.
+const SINGLY: usize = 32;
+
 impl Engine {
     /// How many appliances have a history that lies in the lake alone.
     pub fn cold_appliances(&self) -> usize {
@@ -39,6 +42,18 @@ impl Engine {
         }
         self.thawed.append(cold::take_back(cold, &self.lake, &mut self.names)?);
         Ok(())
+    }
+
+    /// Takes the history of an appliance into memory where it is cold.
+    pub(super) fn thaw_one(&mut self, appliance: ApplianceId) -> Result<(), EngineError> {
+        if !self.cold.contains(appliance) {
+            return Ok(());
+        }
+        self.thawed_singly += 1;
+        if self.thawed_singly > SINGLY {
+            return self.thaw(&self.cold.appliances().collect());
+        }
+        self.thaw(&BTreeSet::from([appliance]))
     }
 
     /// Takes in what waits for the history that it changes.
