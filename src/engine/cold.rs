@@ -72,16 +72,22 @@ struct Guard {
 }
 
 impl Plan {
-    /// What can be left cold in `lake` where of each appliance only the last `span` is wanted. What other eyes saw is not, so that
-    /// it is found out when the lake is opened.
-    pub(super) fn of(lake: &Lake, span: Micros, eyes: Option<&Eyes>, names: &mut Names) -> Result<Self, LakeError> {
+    /// What can be left cold in `lake`, whose `corrections` are these, where so much of `history` is wanted. What other eyes saw is
+    /// not, so that it is found out when the lake is opened.
+    pub(super) fn of(
+        lake: &Lake,
+        history: History,
+        corrections: &[Correction],
+        eyes: Option<&Eyes>,
+        names: &mut Names,
+    ) -> Result<Self, LakeError> {
+        let History::Recent(span) = history else { return Ok(Self::default()) };
         if !lake.shows_one_epoch() {
             // a crash left views behind: they can stand in for nothing
             return Ok(Self::default());
         }
         let newest = lake.newest(names)?;
         // what is shifted in time is not told by the time that the lake has of it
-        let corrections = lake.read::<Correction>(names)?;
         let shifted: BTreeSet<ApplianceId> = corrections
             .iter()
             .filter(|correction| matches!(correction.change, Change::Calibration { .. }))
@@ -196,12 +202,15 @@ fn windows(visits: &[Visit], since: Time) -> Vec<Window> {
     windows
 }
 
+/// Review items, with how many times each is there.
+type Reviews = Vec<(ReviewItem, isize)>;
+
 /// Rows of the views that can stand in for what is cold, with how many times each is there.
 #[derive(Debug, Default)]
 struct Rows {
     visits: Vec<(Visit, isize)>,
     movements: Vec<(Movement, isize)>,
-    reviews: Vec<(ReviewItem, isize)>,
+    reviews: Reviews,
 }
 
 impl Rows {
@@ -274,17 +283,20 @@ impl Cold {
         self.appliances.len()
     }
 
-    /// Follows `plan`. `changes` are those of the views of what is held; what is to stand in for visits and movements is returned.
+    /// Follows `plan` in `lake`, whose `corrections` are these. `changes` are those of the views of what is held. What is to stand in
+    /// for visits and movements is returned, and the review items that the lake has of settled times, for [`Cold::reviews`].
     pub(super) fn begin(
         plan: Plan,
         changes: &ViewChanges,
+        corrections: &[Correction],
         lake: &Lake,
         names: &mut Names,
-    ) -> Result<(Self, Batch), LakeError> {
+    ) -> Result<(Self, Batch, Reviews), LakeError> {
         let Plan { since, kept, .. } = plan;
         let mut cold = Self::default();
-        let mut batch = Batch::default();
-        let Some(until) = kept.values().map(|(guard, _)| guard.settled).max() else { return Ok((cold, batch)) };
+        let Some(until) = kept.values().map(|(guard, _)| guard.settled).max() else {
+            return Ok((cold, Batch::default(), Vec::new()));
+        };
         for (appliance, (guard, cameras)) in kept {
             let since = since.get(&appliance).copied().unwrap_or(guard.settled);
             cold.appliances.insert(appliance, Kept { since, guard, cameras, said: Rows::default() });
@@ -304,8 +316,7 @@ impl Cold {
         let part = Part { until: Some(until), ..Part::default() };
         let mut held = Rows::held(lake, &part, names, |appliance, time| cold.is_settled(appliance, time))?;
         held.take_away(cold.appliances.values().map(|kept| &kept.said));
-        batch.cold_visits = held.visits;
-        batch.cold_movements = held.movements;
+        let batch = Batch { cold_visits: held.visits, cold_movements: held.movements, ..Batch::default() };
 
         // what is said of frames that are held, but not what they follow on, rests on what is cold as well
         let until = cold.appliances.values().map(|kept| kept.guard.at).max();
@@ -313,37 +324,29 @@ impl Cold {
         let part = Part { appliances: Some(&appliances), from: None, until };
         cold.products = lake.seen_products(&part, names)?;
         // whatever people said that pictures show
-        for correction in lake.read::<Correction>(names)? {
-            if let Change::Picture { frame, amendment } = correction.change {
+        for correction in corrections {
+            if let Change::Picture { frame, amendment } = &correction.change {
                 for product in amendment.products() {
                     cold.products.entry(product).or_default().insert(frame.appliance);
                 }
             }
         }
-        Ok((cold, batch))
+        Ok((cold, batch, held.reviews))
     }
 
-    /// What is to stand in for review items, when that for movements is in `changes`.
-    pub(super) fn reviews(
-        &mut self,
-        changes: &ViewChanges,
-        lake: &Lake,
-        names: &mut Names,
-    ) -> Result<Batch, LakeError> {
+    /// What is to stand in for review items, of which the lake `held` these, when that for movements is in `changes`.
+    pub(super) fn reviews(&mut self, mut held: Reviews, changes: &ViewChanges) -> Batch {
         for (item, _, times) in &changes.review_queue {
             if let Some(said) = self.said(item.appliance, item.time) {
                 said.reviews.push((*item, *times));
             }
         }
-        let mut reviews: Vec<(ReviewItem, isize)> =
-            lake.read::<ReviewItem>(names)?.into_iter().map(|row| (row, 1)).collect();
-        reviews.retain(|(row, _)| self.is_settled(row.appliance, row.time));
         for kept in self.appliances.values_mut() {
             consolidate(&mut kept.said.reviews);
-            reviews.extend(kept.said.reviews.iter().map(|(row, times)| (*row, -times)));
+            held.extend(kept.said.reviews.iter().map(|(row, times)| (*row, -times)));
         }
-        consolidate(&mut reviews);
-        Ok(Batch { cold_reviews: reviews, ..Batch::default() })
+        consolidate(&mut held);
+        Batch { cold_reviews: held, ..Batch::default() }
     }
 
     fn is_settled(&self, appliance: ApplianceId, time: Time) -> bool {

@@ -9,7 +9,7 @@ use larder_records::{
     Appliance, ApplianceId, BoundingBox, Digest, FrameKey, FrameResult, Modality, Names, PPM, Ppm, ProductId,
 };
 
-use super::{Engine, EngineError, ViewChanges, cold, views::ViewDifference};
+use super::{Engine, EngineError, History, ViewChanges, views::ViewDifference};
 use crate::lake::{Held, KnownVision, Lake, LakeError, Part, day_of};
 
 /// Why two things cannot be compared.
@@ -65,7 +65,7 @@ impl Side {
             days_left = hold(&mut held, &lake.read_seen(names)?, &fingerprints);
         }
         let frames = lake.read_frames_of(&Part::default(), &held, names)?;
-        let mut engine = Engine::start(lake, names.clone(), None, workers, Some(&held), cold::Plan::default())?;
+        let mut engine = Engine::start(lake, names.clone(), None, workers, Some(&held), History::Whole)?;
         engine.changes()?;
         let mut views = std::mem::take(&mut engine.changes);
         // what differs from the tables, and the tables, are all that there is

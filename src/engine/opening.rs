@@ -46,22 +46,18 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision.
-    pub fn open_with(lake: Lake, mut names: Names, opening: Opening) -> Result<Self, EngineError> {
+    pub fn open_with(lake: Lake, names: Names, opening: Opening) -> Result<Self, EngineError> {
         let Opening { eyes, workers, history } = opening;
-        let plan = match history {
-            History::Whole => Plan::default(),
-            History::Recent(span) => Plan::of(&lake, span, eyes.as_ref(), &mut names)?,
-        };
-        let engine = Self::start(lake, names, eyes, workers, None, plan)?;
+        let engine = Self::start(lake, names, eyes, workers, None, history)?;
         if engine.cold.len() == 0 || engine.changes.is_empty() {
-            return Ok(Self { history, ..engine });
+            return Ok(engine);
         }
         tracing::warn!(
             "the tables are not what their inputs say, so all of history is held; larder rederive tells what differs"
         );
         let Self { lake, names, eyes, workers: old, .. } = engine;
         drop(old);
-        Ok(Self { history, ..Self::start(lake, names, eyes, workers, None, Plan::default())? })
+        Ok(Self { history, ..Self::start(lake, names, eyes, workers, None, History::Whole)? })
     }
 
     /// Whether as much came in as was in memory at first, and more than a million readings and sightings: leaving more of history to
@@ -89,23 +85,25 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Opens `lake`, of which `plan` leaves a part cold; where `held` says so, other results hold than the lake's own.
+    /// Opens `lake` with so much of its `history` in memory; where `held` says so, other results hold than the lake's own.
     pub(super) fn start(
         mut lake: Lake,
         mut names: Names,
         eyes: Option<Eyes>,
         workers: usize,
         held: Option<&Held>,
-        mut plan: Plan,
+        history: History,
     ) -> Result<Self, EngineError> {
         lake.keep_in_background()?;
         let mut workers = Workers::start(workers)?;
         let mut intake = Intake::default();
         // first what is small and changes much, so that the rest comes as it should have been
-        for correction in lake.read::<Correction>(&mut names)? {
+        let corrections = lake.read::<Correction>(&mut names)?;
+        for correction in &corrections {
             // the lake holds none that can never hold
-            let _ = intake.correction(&correction);
+            let _ = intake.correction(correction);
         }
+        let mut plan = Plan::of(&lake, history, &corrections, eyes.as_ref(), &mut names)?;
         let days = lake.held(&mut names)?;
         let held = held.unwrap_or(&days);
         let mut frames = lake.read_frames_of(&plan.part(), held, &mut names)?;
@@ -127,11 +125,8 @@ impl Engine {
         }
         let mut accepted = Accepted::of(days.clone());
         for frame in frames {
-            is_of_this_vision(&frame, eyes.as_ref(), &names)?;
-            accepted.learn(frame.key, frame.fingerprint);
             in_memory += frame.sightings.len() as u64;
-            intake.frame(frame.key);
-            intake.seen(frame.without_embeddings());
+            take_known(frame, eyes.as_ref(), &names, &mut accepted, &mut intake)?;
         }
         for movement in lake.read::<DeclaredMovement>(&mut names)? {
             intake.declared(&movement);
@@ -148,11 +143,11 @@ impl Engine {
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
         workers.send(intake.take_batch())?;
         let mut changes = workers.finish_epochs()?;
-        let (mut cold, stand_ins) = Cold::begin(plan, &changes, &lake, &mut names)?;
+        let (mut cold, stand_ins, reviews) = Cold::begin(plan, &changes, &corrections, &lake, &mut names)?;
         if cold.len() > 0 {
             workers.send(stand_ins)?;
             changes.merge(workers.finish_epochs()?);
-            workers.send(cold.reviews(&changes, &lake, &mut names)?)?;
+            workers.send(cold.reviews(reviews, &changes))?;
             changes.merge(workers.finish_epochs()?);
         }
         changes.subtract_held(&lake, &mut names)?;
@@ -169,7 +164,7 @@ impl Engine {
             first_epoch,
             committed: None,
             images: Vec::new(),
-            history: History::Whole,
+            history,
             cold,
             held: (in_memory, 0),
             catalogue: Vec::new(),
@@ -183,13 +178,24 @@ impl Engine {
     }
 }
 
+/// Takes in a frame that the lake knows.
+///
 /// # Errors
-/// [`EngineError::OtherVision`] where other eyes than these saw the frame.
-pub(super) fn is_of_this_vision(frame: &FrameResult, eyes: Option<&Eyes>, names: &Names) -> Result<(), EngineError> {
+/// [`EngineError::OtherVision`] where other eyes than these saw it.
+pub(super) fn take_known(
+    frame: FrameResult,
+    eyes: Option<&Eyes>,
+    names: &Names,
+    accepted: &mut Accepted,
+    intake: &mut Intake,
+) -> Result<(), EngineError> {
     let now = eyes.map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
-    if now == frame.fingerprint {
-        return Ok(());
+    if now != frame.fingerprint {
+        let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
+        return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
     }
-    let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
-    Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now })
+    accepted.learn(frame.key, frame.fingerprint);
+    intake.frame(frame.key);
+    intake.seen(frame.without_embeddings());
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use larder_pipelines::Batch;
 use larder_records::{ApplianceId, Reading};
 
-use super::{Engine, EngineError, cold, opening::is_of_this_vision};
+use super::{Engine, EngineError, cold, opening::take_known};
 use crate::lake::Part;
 
 /// After so many appliances that were thawed by themselves, the next is thawed with all others: each reads files of every month.
@@ -34,10 +34,7 @@ impl Engine {
         let held = self.lake.held(&mut self.names)?;
         for frame in self.lake.read_frames_of(&part, &held, &mut self.names)? {
             if was_cold(frame.key.appliance, frame.key.time) {
-                is_of_this_vision(&frame, self.eyes.as_ref(), &self.names)?;
-                self.accepted.learn(frame.key, frame.fingerprint);
-                self.intake.frame(frame.key);
-                self.intake.seen(frame.without_embeddings());
+                take_known(frame, self.eyes.as_ref(), &self.names, &mut self.accepted, &mut self.intake)?;
             }
         }
         self.thawed.append(cold::take_back(cold, &self.lake, &mut self.names)?);

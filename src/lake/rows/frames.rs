@@ -14,7 +14,7 @@ use super::{
 };
 use crate::lake::{
     LakeError, Part,
-    cells::{Reader, Score},
+    cells::{Cell, Reader, Score},
     error::ColumnError,
     row::{Row as _, table},
 };
@@ -106,9 +106,6 @@ pub(in crate::lake) fn join(frames: Vec<FrameRow>, sightings: Vec<SightingRow>) 
         .collect()
 }
 
-/// The columns that [`candidates`] reads, in the order of the file.
-pub(in crate::lake) const CANDIDATES: [&str; 3] = ["appliance", "time", "candidates"];
-
 /// The columns that [`visions`] reads, in the order of the file.
 pub(in crate::lake) const VISIONS: [&str; 3] = ["appliance", "time", "fingerprint"];
 
@@ -117,49 +114,56 @@ pub(in crate::lake) fn visions(
     batch: &RecordBatch,
     held: &Held,
 ) -> Result<HashMap<ApplianceId, BTreeSet<Digest>>, LakeError> {
-    let mut names = Names::default();
     let mut seen: HashMap<ApplianceId, BTreeSet<Digest>> = HashMap::new();
-    let mut read = || -> Result<(), ColumnError> {
-        let appliances = Reader::new::<Name>(batch, "appliance")?;
-        let times = Reader::new::<Time>(batch, "time")?;
-        let fingerprints = Reader::new::<Digest>(batch, "fingerprint")?;
-        for n in 0..batch.num_rows() {
-            let (appliance, time) = (ApplianceId(appliances.get(n, &mut names)?), times.get(n, &mut names)?);
-            let fingerprint: Digest = fingerprints.get(n, &mut names)?;
-            let holds = held.get(appliance, day_of(time)).is_none_or(|of_day| of_day == fingerprint);
-            if holds {
-                seen.entry(appliance).or_default().insert(fingerprint);
-            }
+    let all = |_, _| true;
+    each(FrameRow::TABLE.name, batch, VISIONS, all, |appliance, time, fingerprint: Digest| {
+        if held.get(appliance, day_of(time)).is_none_or(|of_day| of_day == fingerprint) {
+            seen.entry(appliance).or_default().insert(fingerprint);
         }
-        Ok(())
-    };
-    read().map_err(|error| LakeError::column(FrameRow::TABLE.name, error))?;
+    })?;
     Ok(seen)
 }
+
+/// The columns that [`candidates`] reads, in the order of the file.
+pub(in crate::lake) const CANDIDATES: [&str; 3] = ["appliance", "time", "candidates"];
 
 /// By product, in the frames of which appliances of `part` a sighting of the columns [`CANDIDATES`] has it as a candidate.
 pub(in crate::lake) fn candidates(
     batch: &RecordBatch,
     part: &Part<'_>,
 ) -> Result<HashMap<ProductId, BTreeSet<ApplianceId>>, LakeError> {
-    let mut names = Names::default();
     let mut seen: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
+    let wanted = |appliance, time| part.holds(appliance, time);
+    each(SightingRow::TABLE.name, batch, CANDIDATES, wanted, |appliance, _, candidates: Vec<Candidate>| {
+        for candidate in candidates {
+            seen.entry(candidate.product).or_default().insert(appliance);
+        }
+    })?;
+    Ok(seen)
+}
+
+/// Tells of each row that is wanted: whose it is, of when, and the cell of the third of `columns`.
+fn each<C: Cell>(
+    table: &'static str,
+    batch: &RecordBatch,
+    columns: [&'static str; 3],
+    wanted: impl Fn(ApplianceId, Time) -> bool,
+    mut tell: impl FnMut(ApplianceId, Time, C),
+) -> Result<(), LakeError> {
+    let mut names = Names::default();
     let mut read = || -> Result<(), ColumnError> {
-        let appliances = Reader::new::<Name>(batch, "appliance")?;
-        let times = Reader::new::<Time>(batch, "time")?;
-        let candidates = Reader::new::<Vec<Candidate>>(batch, "candidates")?;
+        let appliances = Reader::new::<Name>(batch, columns[0])?;
+        let times = Reader::new::<Time>(batch, columns[1])?;
+        let cells = Reader::new::<C>(batch, columns[2])?;
         for n in 0..batch.num_rows() {
             let (appliance, time) = (ApplianceId(appliances.get(n, &mut names)?), times.get(n, &mut names)?);
-            if part.holds(appliance, time) {
-                for candidate in candidates.get::<Vec<Candidate>>(n, &mut names)? {
-                    seen.entry(candidate.product).or_default().insert(appliance);
-                }
+            if wanted(appliance, time) {
+                tell(appliance, time, cells.get(n, &mut names)?);
             }
         }
         Ok(())
     };
-    read().map_err(|error| LakeError::column(SightingRow::TABLE.name, error))?;
-    Ok(seen)
+    read().map_err(|error| LakeError::column(table, error))
 }
 
 fn grid(columns: Option<u16>, rows: Option<u16>, cells: Option<Vec<u16>>) -> Option<Grid> {
