@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use differential_dataflow::{ExchangeData, input::InputSession};
@@ -14,6 +15,9 @@ use larder_operators::{
 use larder_records::{ApplianceId, Digest, FrameKey, Modality, Reading, SensorId, Time, views::Visit};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use timely::dataflow::ProbeHandle;
+
+/// How long a worker without work sleeps: one that does not takes the cores from those that have some.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Batches of changes.
 type History<R> = Vec<Vec<(R, isize)>>;
@@ -92,7 +96,7 @@ where
             rows.flush();
             // so that some batches hold several epochs
             if epoch % 3 != 0 {
-                worker.step_while(|| probe.less_than(&epoch));
+                worker.step_or_park_while(Some(PATIENCE), || probe.less_than(&epoch));
             }
         }
     })

@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     hash::{Hash as _, Hasher as _},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use history::{History, Row};
@@ -19,6 +20,9 @@ use timely::dataflow::ProbeHandle;
 
 /// The rows of all views, each with how often it stands.
 pub type Content = BTreeMap<(&'static str, String), isize>;
+
+/// How long a worker without work sleeps: one that does not takes the cores from those that have some.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What the views hold after each of the batches.
 fn run(workers: usize, batches: Vec<Batch>) -> Vec<Content> {
@@ -62,7 +66,7 @@ fn run_every(every: usize, workers: usize, batches: Vec<Batch>) -> Vec<Content> 
         });
         for (epoch, hands) in (0..).zip(&input) {
             sessions.send(epoch, hands[worker.index()].clone());
-            worker.step_while(|| probe.less_than(&(epoch + 1)));
+            worker.step_or_park_while(Some(PATIENCE), || probe.less_than(&(epoch + 1)));
         }
     })
     .unwrap()
