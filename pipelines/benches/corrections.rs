@@ -5,9 +5,9 @@
 //!
 //! `LARDER_WORKERS` workers hold it, one if not said; what comes enters at the first of them.
 //!
-//! With the word `peers` behind the numbers, relabels and categories alone are timed, and beside them how long DuckDB takes to compute the
-//! inventory and market of the same data anew, and Pathway to repair them (`peers/views.py` tells how; `pip install duckdb pathway`,
-//! and `LARDER_PEERS_PYTHON` where that is not `python3`).
+//! With the words `duckdb`, `pathway` or both behind the numbers, relabels and categories alone are timed, and beside them how long DuckDB
+//! takes to compute the inventory and market of the same data anew, and Pathway to repair them (`peers/views.py` tells how; `pip install
+//! duckdb pathway`, and `LARDER_PEERS_PYTHON` where that is not `python3`).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod peers;
@@ -136,7 +136,9 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let at = |n: usize, default| numbers.get(n).copied().unwrap_or(default);
     let (appliances, visits, times) = (at(0, 200), at(1, 250), at(2, 100));
-    let with_peers = std::env::args().any(|argument| argument == "peers");
+    let peers: Vec<&str> =
+        peers::NAMES.into_iter().filter(|name| std::env::args().any(|argument| argument == *name)).collect();
+    let with_peers = !peers.is_empty();
     let workers = std::env::var("LARDER_WORKERS").map_or(1, |workers| workers.parse().unwrap());
     let communication = timely::Config::process(workers).communication;
     let changed = Arc::new(AtomicU64::new(0));
@@ -205,7 +207,7 @@ fn main() {
         let mut beside = with_peers.then(|| {
             let products = (0..PRODUCTS).map(|n| [n + 1, n / 7 + 1, n / 20 + 1]);
             let homes = (0..appliances).map(|n| [n + 1, n + 1, n % 20 + 1]);
-            Peers::new(START, YEAR / visits as i64, visits, products, homes)
+            Peers::new(&peers, START, YEAR / visits as i64, visits, products, homes)
         });
         let started = Instant::now();
         let mut frames = Vec::new();

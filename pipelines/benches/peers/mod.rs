@@ -31,16 +31,21 @@ impl Sums {
     }
 }
 
+/// Who there is.
+pub const NAMES: [&str; 2] = ["duckdb", "pathway"];
+
 /// A folder of what `views.py` reads.
 pub struct Peers {
+    names: Vec<&'static str>,
     folder: PathBuf,
     sightings: BufWriter<File>,
     changes: BufWriter<File>,
 }
 
 impl Peers {
-    /// `products` are id, brand and category, `appliances` id, household and region.
+    /// Those of `names`. `products` are id, brand and category, `appliances` id, household and region.
     pub fn new(
+        names: &[&'static str],
         start: i64,
         step: i64,
         visits: u64,
@@ -62,7 +67,7 @@ impl Peers {
         appliances.for_each(|[id, household, region]| writeln!(file, "{id},{household},{region}").unwrap());
         let sightings = table("sightings.csv", "appliance,visit,place,product");
         let changes = table("changes.csv", "kind,appliance,visit,place,product,category");
-        Self { folder, sightings, changes }
+        Self { names: names.to_vec(), folder, sightings, changes }
     }
 
     pub fn sighting(&mut self, appliance: u64, visit: u64, place: u16, product: u64) {
@@ -83,7 +88,7 @@ impl Peers {
         self.changes.flush().unwrap();
         let python = std::env::var("LARDER_PEERS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/views.py");
-        let output = match Command::new(&python).arg(script).arg(&self.folder).output() {
+        let output = match Command::new(&python).arg(script).arg(&self.folder).args(&self.names).output() {
             Ok(output) => output,
             Err(error) => return println!("no peers: {python} cannot be run ({error}); set LARDER_PEERS_PYTHON"),
         };
@@ -95,7 +100,7 @@ impl Peers {
         println!("{:<48} {:>12} {:>12}", "", "relabel", "category");
         let line = |name: &str, times: [f64; 2]| println!("{name:<48} {:>9.1} ms {:>9.1} ms", times[0], times[1]);
         line("Larder, all 11 views, 1 worker, p50", ours);
-        for name in ["duckdb", "pathway"] {
+        for name in self.names {
             let of = &found[name];
             if let Some(missing) = of["missing"].as_str() {
                 println!("{name}: skipped, {missing}");
@@ -112,7 +117,7 @@ impl Peers {
                 times[(times.len() - 1) / 2]
             };
             let version = of["version"].as_str().unwrap();
-            let (what, times) = if name == "duckdb" {
+            let (what, times) = if name == NAMES[0] {
                 let seconds = of["seconds"].as_f64().unwrap();
                 ("inventory and market anew, all cores", [seconds; 2])
             } else {

@@ -1,6 +1,6 @@
 """The inventory and market views of `../corrections.rs`, computed by DuckDB and by Pathway.
 
-    python views.py DIR
+    python views.py DIR duckdb pathway
 
 DIR holds what the bench wrote: `sightings.csv` (appliance, visit, place, product), `products.csv` (product, brand, category), `appliances.csv`
 (appliance, household, region), `changes.csv` (kind, appliance, visit, place, product, category) and `facts.json`. Prints one JSON object: the
@@ -93,6 +93,8 @@ def duckdb_views(changes):
     import duckdb
 
     connection = duckdb.connect()
+    # the bench holds the same data beside it
+    connection.execute(f"SET memory_limit = '8GB'; SET temp_directory = '{DIR / 'spilt'}'")
     for name in ["sightings", "products", "appliances"]:
         connection.execute(f"CREATE TABLE {name} AS FROM read_csv('{DIR / name}.csv')")
     took = []
@@ -293,7 +295,8 @@ def pathway_views(changes):
 def main():
     changes = rows("changes")
     found = {}
-    for name, compute in [("duckdb", duckdb_views), ("pathway", pathway_views)]:
+    views = {"duckdb": duckdb_views, "pathway": pathway_views}
+    for name, compute in [(name, views[name]) for name in sys.argv[2:]]:
         try:
             found[name] = compute(changes)
         except ImportError as missing:
