@@ -29,7 +29,7 @@ use super::views::ViewChanges;
 use crate::{
     eyes::Eyes,
     feeds::Event,
-    lake::{Lake, LakeError, Part},
+    lake::{Lake, LakeError, Part, Whose},
 };
 
 /// How much of a lake's history is held in memory.
@@ -111,12 +111,12 @@ impl Plan {
         Ok(Self { from, since, known: newest.into_keys().collect(), visits, kept: HashMap::new() })
     }
 
-    /// The part of the lake that holds all that is wanted at first.
-    pub(super) fn part(&self) -> Part<'_> {
-        Part { from: self.from, ..Part::default() }
+    /// From when on there is something that is wanted at first; none where everything is.
+    pub(super) fn from(&self) -> Option<Time> {
+        self.from
     }
 
-    /// Whether something of that part is wanted at first.
+    /// Whether something is wanted at first.
     pub(super) fn wants(&self, appliance: ApplianceId, time: Time) -> bool {
         self.since.get(&appliance).or(self.from.as_ref()).is_none_or(|since| *since <= time)
     }
@@ -321,8 +321,7 @@ impl Cold {
         // what is said of frames that are held, but not what they follow on, rests on what is cold as well
         let until = cold.appliances.values().map(|kept| kept.guard.at).max();
         let appliances: BTreeSet<ApplianceId> = cold.appliances.keys().copied().collect();
-        let part = Part { appliances: Some(&appliances), from: None, until };
-        cold.products = lake.seen_products(&part, names)?;
+        cold.products = lake.seen_products(&appliances, until, names)?;
         // whatever people said that pictures show
         for correction in corrections {
             if let Change::Picture { frame, amendment } = &correction.change {
@@ -424,7 +423,7 @@ pub(super) fn take_back(
 ) -> Result<Batch, LakeError> {
     let appliances: BTreeSet<ApplianceId> = thawed.keys().copied().collect();
     let until = thawed.values().map(|thawed| thawed.guard.settled).max();
-    let part = Part { appliances: Some(&appliances), from: None, until };
+    let part = Part { appliances: Whose::Of(&appliances), from: None, until };
     let is_settled =
         |appliance, time| thawed.get(&appliance).is_some_and(|thawed: &Thawed| time < thawed.guard.settled);
     let mut rows = Rows::held(lake, &part, names, is_settled)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use larder_pipelines::Batch;
 use larder_records::{ApplianceId, Reading};
 
-use super::{Engine, EngineError, cold, opening::take_known};
-use crate::lake::Part;
+use super::{Engine, EngineError, cold, loading::take_known};
+use crate::lake::{Part, Whose};
 
 /// After so many appliances that were thawed by themselves, the next is thawed with all others: each reads files of every month.
 const SINGLY: usize = 32;
@@ -24,7 +24,7 @@ impl Engine {
         self.counts.thawed += cold.len() as u64;
         tracing::info!(appliances = cold.len(), "history is read for what changes it");
         let whose: BTreeSet<ApplianceId> = cold.keys().copied().collect();
-        let part = Part { appliances: Some(&whose), from: None, until: Some(until) };
+        let part = Part { appliances: Whose::Of(&whose), from: None, until: Some(until) };
         let was_cold = |appliance: ApplianceId, time| cold.get(&appliance).is_some_and(|thawed| time < thawed.until);
         for reading in self.lake.read_part::<Reading>(&part, &mut self.names)? {
             if was_cold(reading.appliance, reading.time) {

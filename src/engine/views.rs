@@ -1,7 +1,11 @@
 //! The list of views, and what is done with each of them alike.
 
+use std::collections::BTreeSet;
+
+use differential_dataflow::AsCollection as _;
 use larder_pipelines::Views;
 use larder_records::{Names, views::*};
+use timely::dataflow::operators::Exchange as _;
 
 use super::commits::Commits;
 use crate::lake::{Lake, LakeError, Row, in_words};
@@ -46,6 +50,21 @@ fn difference<R: Row>(
 /// A row with its difference at an epoch.
 pub(super) type Update<R> = (R, u64, isize);
 
+/// Sums up what happened to each row; what cancels out is dropped.
+fn consolidate<R: Row>(changes: &mut Vec<Update<R>>) {
+    for (_, epoch, _) in &mut *changes {
+        *epoch = 0;
+    }
+    differential_dataflow::consolidation::consolidate_updates(changes);
+}
+
+/// Subtracts `rows`; what cancels out is dropped.
+fn subtract<R: Row>(changes: &mut Vec<Update<R>>, rows: Vec<R>) {
+    changes.extend(rows.into_iter().map(|row| (row, 0, -1)));
+    consolidate(changes);
+    changes.shrink_to_fit();
+}
+
 macro_rules! changes {
     ($($view:ident: $row:ty),* $(,)?) => {
         /// The changes of every view.
@@ -55,17 +74,19 @@ macro_rules! changes {
         }
 
         impl ViewChanges {
-            /// Collects on this worker every change of `views`.
+            /// Collects on this worker every change of `views` that it makes; where they are `gathered`, the first of all workers
+            /// collects those of all.
             pub(super) fn collect(
                 views: Views<'_>,
+                gathered: bool,
                 probe: &timely::dataflow::ProbeHandle<u64>,
             ) -> std::rc::Rc<std::cell::RefCell<Self>> {
                 let changes = std::rc::Rc::new(std::cell::RefCell::new(Self::default()));
                 $({
                     let into = changes.clone();
-                    views.$view
-                        .consolidate()
-                        .inspect_batch(move |_, batch| into.borrow_mut().$view.extend_from_slice(batch))
+                    let view = views.$view.consolidate();
+                    let view = if gathered { view.inner.exchange(|_| 0).as_collection() } else { view };
+                    view.inspect_batch(move |_, batch| into.borrow_mut().$view.extend_from_slice(batch))
                         .probe_with(probe);
                 })*
                 changes
@@ -85,12 +106,7 @@ macro_rules! changes {
 
             /// Sums up what happened to each row; what cancels out is dropped.
             pub(super) fn consolidate(&mut self) {
-                $(
-                    for (_, epoch, _) in &mut self.$view {
-                        *epoch = 0;
-                    }
-                    differential_dataflow::consolidation::consolidate_updates(&mut self.$view);
-                )*
+                $(consolidate(&mut self.$view);)*
             }
 
             /// How many rows of each view come, and how many go.
@@ -113,12 +129,33 @@ macro_rules! changes {
                 self.len() == 0
             }
 
-            /// Subtracts what the tables of `lake` hold already.
+            /// Subtracts what the tables of `lake` hold of a month already, where they are parted by months; what cancels out is dropped.
             ///
             /// # Errors
             /// [`LakeError`] where a table cannot be read.
-            pub(super) fn subtract_held(&mut self, lake: &Lake, names: &mut Names) -> Result<(), LakeError> {
-                self.add_held(lake, names, -1)
+            pub(super) fn subtract_month(
+                &mut self,
+                lake: &Lake,
+                names: &mut Names,
+                month: &str,
+            ) -> Result<(), LakeError> {
+                // one view after another, so that the rows of a single one are there twice
+                $(subtract(&mut self.$view, lake.read_month(month, names)?);)*
+                Ok(())
+            }
+
+            /// Subtracts what the tables of `lake` hold beside `months` that were subtracted; what cancels out is dropped.
+            ///
+            /// # Errors
+            /// [`LakeError`] where a table cannot be read.
+            pub(super) fn subtract_beside(
+                &mut self,
+                lake: &Lake,
+                names: &mut Names,
+                months: &BTreeSet<String>,
+            ) -> Result<(), LakeError> {
+                $(subtract(&mut self.$view, lake.read_beside(months, names)?);)*
+                Ok(())
             }
 
             /// Adds what the tables of `lake` hold so many times.

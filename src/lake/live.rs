@@ -35,10 +35,15 @@ pub(super) struct Live {
 impl LiveFile {
     /// Whether the file's statistics leave it possible that `column` holds one of `texts`, which are sorted.
     pub(super) fn may_hold(&self, column: &str, texts: &[&str]) -> bool {
-        let bound = |which: &str| self.stats.get(which).and_then(|bounds| bounds.get(column)).and_then(Value::as_str);
-        let (Some(low), Some(high)) = (bound("minValues"), bound("maxValues")) else { return true };
+        let Some([low, high]) = self.bounds(column) else { return true };
         let first = texts.partition_point(|text| *text < low);
         texts.get(first).is_some_and(|text| *text <= high)
+    }
+
+    /// The least and the greatest text of `column`, where the file's statistics tell.
+    pub(super) fn bounds(&self, column: &str) -> Option<[&str; 2]> {
+        let bound = |which: &str| self.stats.get(which).and_then(|bounds| bounds.get(column)).and_then(Value::as_str);
+        Some([bound("minValues")?, bound("maxValues")?])
     }
 }
 

@@ -21,6 +21,7 @@ mod part;
 mod properties;
 mod row;
 mod rows;
+mod slices;
 mod spec;
 mod staging;
 mod table;
@@ -44,10 +45,11 @@ use larder_records::{
 pub use self::{
     error::{CellError, LakeError},
     history::{JsonChange, RowChange, ToldChange},
-    part::{Dated, Part},
+    part::{Dated, Part, Whose},
     row::{Row, in_words},
     rows::epochs::{Shown, TableVersion},
     rows::visions::{Held, KnownVision, VisionDay, day_of},
+    slices::Slices,
     spec::{ColumnSpec, Kind, TableSpec},
     vacuum::Removed,
 };
@@ -278,20 +280,22 @@ impl Lake {
         Ok(frames::join(frames, sightings))
     }
 
-    /// By product, in the frames of which appliances `part` has an object that vision ever took for it, surely or not.
+    /// By product, in the frames of which of `appliances` before `until` is an object that vision ever took for it, surely or not.
     ///
     /// # Errors
     /// [`LakeError`] where the table cannot be read.
     pub fn seen_products(
         &self,
-        part: &Part<'_>,
+        appliances: &BTreeSet<ApplianceId>,
+        until: Option<Time>,
         names: &Names,
     ) -> Result<HashMap<ProductId, BTreeSet<ApplianceId>>, LakeError> {
         let mut all: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
         let Some(table) = self.tables.get(SightingRow::TABLE.name) else { return Ok(all) };
-        let sieve = part.sieve(names);
+        let sieve = Part { appliances: Whose::Of(appliances), from: None, until }.sieve(names);
         let may_hold = |file: &LiveFile| sieve.may_lie_in(file);
-        let map = |batch: &RecordBatch| frames::candidates(batch, part);
+        let wanted = |appliance, time| appliances.contains(&appliance) && until.is_none_or(|until| time < until);
+        let map = |batch: &RecordBatch| frames::candidates(batch, wanted);
         for seen in table.map_columns(self.engine(), &frames::CANDIDATES, may_hold, map)? {
             for (product, appliances) in seen {
                 all.entry(product).or_default().extend(appliances);
@@ -368,7 +372,7 @@ impl Lake {
         let whose = BTreeSet::from([appliance]);
         let midnight = |day: i64| Some(Time(day.saturating_mul(Time::DAY)));
         let day = i64::from(day);
-        let part = Part { appliances: Some(&whose), from: midnight(day), until: midnight(day + 1) };
+        let part = Part { appliances: Whose::Of(&whose), from: midnight(day), until: midnight(day + 1) };
         Ok(frames::join(self.read_part(&part, names)?, self.read_part(&part, names)?))
     }
 

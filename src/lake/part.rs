@@ -25,42 +25,79 @@ use super::{
 /// Which rows. By default all of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Part<'a> {
-    /// Of these appliances; of all, where none is said.
-    pub appliances: Option<&'a BTreeSet<ApplianceId>>,
+    /// Of which appliances.
+    pub appliances: Whose<'a>,
     /// From then on.
     pub from: Option<Time>,
     /// Up to then, exclusive.
     pub until: Option<Time>,
 }
 
-impl Part<'_> {
-    /// Whether something of an appliance at a time belongs to it.
-    pub fn holds(&self, appliance: ApplianceId, time: Time) -> bool {
-        self.appliances.is_none_or(|wanted| wanted.contains(&appliance))
-            && self.from.is_none_or(|from| from <= time)
-            && self.until.is_none_or(|until| time < until)
-    }
+/// Of which appliances something is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Whose<'a> {
+    /// Of all.
+    #[default]
+    All,
+    /// Of these.
+    Of(&'a BTreeSet<ApplianceId>),
+    /// Of those whose names, as text, are not before the first and before the second; either bound may be missing.
+    Between(Option<&'a str>, Option<&'a str>),
+}
 
+impl Part<'_> {
     /// How its rows are told from others before they are read.
     pub(super) fn sieve(&self, names: &Names) -> Sieve {
-        let texts = self.appliances.map(|wanted| {
-            let mut texts: Vec<String> = wanted.iter().map(|id| names.text(id.0).to_owned()).collect();
-            texts.sort_unstable();
-            texts
-        });
-        let month = |time: Option<Time>| time.map(|time| Month(time).text()).filter(|month| is_plain(month));
-        Sieve { texts, from: self.from, until: self.until, first: month(self.from), last: month(self.until) }
+        let appliances = match self.appliances {
+            Whose::All => Texts::All,
+            Whose::Of(wanted) => {
+                let mut texts: Vec<String> = wanted.iter().map(|id| names.text(id.0).to_owned()).collect();
+                texts.sort_unstable();
+                Texts::Of(texts)
+            }
+            Whose::Between(first, end) => Texts::Between(first.map(str::to_owned), end.map(str::to_owned)),
+        };
+        let month = |time: Option<Time>| time.map(|time| Month(time).text()).filter(|month| Month::is_plain(month));
+        Sieve { appliances, from: self.from, until: self.until, first: month(self.from), last: month(self.until) }
     }
 }
 
-/// Whether a month compares as text as it does in time.
-fn is_plain(month: &str) -> bool {
-    month.len() == 7 && !month.starts_with('-') && month != Month::NONE
+/// [`Whose`], in words.
+enum Texts {
+    All,
+    /// Sorted.
+    Of(Vec<String>),
+    Between(Option<String>, Option<String>),
+}
+
+impl Texts {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(texts) => texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok(),
+            Self::Between(first, end) => {
+                first.as_deref().is_none_or(|first| first <= text) && end.as_deref().is_none_or(|end| text < end)
+            }
+        }
+    }
+
+    /// Whether one from `low` to `high`, inclusive, may belong to these.
+    fn may_lie_between(&self, low: &str, high: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(texts) => {
+                texts.get(texts.partition_point(|text| text.as_str() < low)).is_some_and(|text| text.as_str() <= high)
+            }
+            Self::Between(first, end) => {
+                first.as_deref().is_none_or(|first| first <= high) && end.as_deref().is_none_or(|end| low < end)
+            }
+        }
+    }
 }
 
 /// What is asked of files and rows. Tables are parted by the month of the time that [`Dated`] tells, or not at all.
 pub(super) struct Sieve {
-    texts: Option<Vec<String>>,
+    appliances: Texts,
     from: Option<Time>,
     until: Option<Time>,
     first: Option<String>,
@@ -70,26 +107,26 @@ pub(super) struct Sieve {
 impl Sieve {
     /// Whether some of the rows may lie in `file`.
     pub(super) fn may_lie_in(&self, file: &LiveFile) -> bool {
-        let month = file.partition.last().filter(|month| is_plain(month));
+        let month = file.partition.last().filter(|month| Month::is_plain(month));
         let in_time = month.is_none_or(|month| {
             self.first.as_ref().is_none_or(|first| first <= month)
                 && self.last.as_ref().is_none_or(|last| month <= last)
         });
-        in_time
-            && self.texts.as_ref().is_none_or(|texts| {
-                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                file.may_hold("appliance", &texts)
-            })
+        in_time && file.bounds("appliance").is_none_or(|[low, high]| self.appliances.may_lie_between(low, high))
     }
 
     /// Whether every row is wanted.
     pub(super) fn is_open(&self) -> bool {
-        self.texts.is_none() && self.from.is_none() && self.until.is_none()
+        self.is_of_all() && self.from.is_none() && self.until.is_none()
+    }
+
+    fn is_of_all(&self) -> bool {
+        matches!(self.appliances, Texts::All | Texts::Between(None, None))
     }
 
     /// The columns that [`Sieve::mask`] asks for, where times stand in `time`.
     pub(super) fn columns(&self, time: &'static str) -> Vec<&'static str> {
-        self.texts.as_ref().map(|_| "appliance").into_iter().chain([time]).collect()
+        (!self.is_of_all()).then_some("appliance").into_iter().chain([time]).collect()
     }
 
     /// Which rows of `batch` belong to the part.
@@ -101,16 +138,16 @@ impl Sieve {
             let at = Time(times.value(n));
             self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
         };
-        let Some(texts) = &self.texts else {
+        if self.is_of_all() {
             return Ok((0..batch.num_rows()).map(|n| Some(in_time(n))).collect());
-        };
+        }
         let appliances = batch.column_by_name("appliance").and_then(|column| column.as_string_opt::<i32>());
         let appliances = appliances.ok_or_else(|| missing("appliance"))?;
         // rows of one appliance lie together
         let mut last = ("", false);
         let mut is_wanted = |text| {
             if text != last.0 {
-                last = (text, texts.binary_search_by(|known| known.as_str().cmp(text)).is_ok());
+                last = (text, self.appliances.holds(text));
             }
             last.1
         };

@@ -13,7 +13,7 @@ use super::{
     visions::{Held, day_of},
 };
 use crate::lake::{
-    LakeError, Part,
+    LakeError,
     cells::{Cell, Reader, Score},
     error::ColumnError,
     row::{Row as _, table},
@@ -127,13 +127,12 @@ pub(in crate::lake) fn visions(
 /// The columns that [`candidates`] reads, in the order of the file.
 pub(in crate::lake) const CANDIDATES: [&str; 3] = ["appliance", "time", "candidates"];
 
-/// By product, in the frames of which appliances of `part` a sighting of the columns [`CANDIDATES`] has it as a candidate.
+/// By product, in the frames of which appliances a sighting of the columns [`CANDIDATES`] that is wanted has it as a candidate.
 pub(in crate::lake) fn candidates(
     batch: &RecordBatch,
-    part: &Part<'_>,
+    wanted: impl Fn(ApplianceId, Time) -> bool,
 ) -> Result<HashMap<ProductId, BTreeSet<ApplianceId>>, LakeError> {
     let mut seen: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
-    let wanted = |appliance, time| part.holds(appliance, time);
     each(SightingRow::TABLE.name, batch, CANDIDATES, wanted, |appliance, _, candidates: Vec<Candidate>| {
         for candidate in candidates {
             seen.entry(candidate.product).or_default().insert(appliance);

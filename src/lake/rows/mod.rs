@@ -77,6 +77,18 @@ impl Month {
         Self(Time(i64::from(day).saturating_mul(Time::DAY)))
     }
 
+    /// Whether a month compares as text as it does in time.
+    pub(super) fn is_plain(text: &str) -> bool {
+        text.len() == 7 && !text.starts_with('-') && text != Self::NONE
+    }
+
+    /// When the month of that text begins; none of what is no month.
+    pub(super) fn start(text: &str) -> Option<Time> {
+        let (year, month) = text.rsplit_once('-')?;
+        let date = jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
+        Some(Time(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond()))
+    }
+
     pub(super) fn text(&self) -> String {
         // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
         match jiff::Timestamp::from_microsecond(self.0.0) {

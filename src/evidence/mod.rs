@@ -1,33 +1,35 @@
 //! From a row of a view back to what it rests on: movements, looks, objects, pixels, and the corrections that touched them.
 
+mod pictures;
+mod question;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use larder_kernels::{
-    ImageRgb8,
-    decode::{self, DecodeLimits},
-};
 use larder_operators::calendar::{day, monday};
 use larder_pipelines::{
     Intake,
     corrected::{self, Told},
 };
 use larder_records::{
-    Appliance, ApplianceId, BoundingBox, Change, Correction, Digest, FrameKey, FrameResult, IdCollision, Name, Names,
-    PPM, Payload, Product, ProductId, Time,
-    views::{Day, Movement, MovementKind, MovementSource},
+    Appliance, ApplianceId, BoundingBox, Change, Correction, FrameKey, FrameResult, IdCollision, Name, Names, PPM,
+    Product, ProductId, Time,
+    views::{Day, Movement, MovementSource},
 };
 use serde::Serialize;
 
 use crate::{
     corrections::{Unnamed, Written, WrittenFrame, stamp},
-    drawing,
-    engine::ObjectDifference,
-    feeds::{Event, Feed as _, FeedError, recording::Recording},
-    lake::{Lake, LakeError},
+    feeds::FeedError,
+    lake::{Lake, LakeError, Part, Whose},
 };
+
+use question::VIEWS;
+
+pub use pictures::write_differences;
+pub use question::Question;
 
 /// Why a row cannot be explained.
 #[derive(Debug, thiserror::Error)]
@@ -86,54 +88,6 @@ pub enum EvidenceError {
         /// What the library said.
         source: image::ImageError,
     },
-}
-
-/// The views whose rows rest on movements, and the columns that tell these apart.
-const VIEWS: [(&str, &[&str]); 9] = [
-    ("movements", &["appliance", "time", "sku", "kind"]),
-    ("inventory", &["appliance", "sku"]),
-    ("inventory_history", &["appliance", "sku"]),
-    ("food_state", &["appliance", "sku"]),
-    ("behaviour", &["household", "week"]),
-    ("behaviour_products", &["household", "sku"]),
-    ("behaviour_pairs", &["household", "first_sku", "second_sku"]),
-    ("market", &["region", "week", "level", "key"]),
-    ("market_pairs", &["region", "week", "first_sku", "second_sku"]),
-];
-
-/// Which rows are to be explained: a view, and values of some of its columns.
-#[derive(Debug, Clone)]
-pub struct Question {
-    view: &'static str,
-    values: BTreeMap<&'static str, String>,
-}
-
-impl Question {
-    /// The rows of `view` in which each column has its value.
-    ///
-    /// # Errors
-    /// [`EvidenceError::View`], [`EvidenceError::Column`].
-    pub fn new(view: &str, values: &[(String, String)]) -> Result<Self, EvidenceError> {
-        let known = VIEWS.into_iter().find(|(known, _)| *known == view);
-        let (view, columns) = known.ok_or_else(|| EvidenceError::View { view: view.to_owned() })?;
-        let values = values
-            .iter()
-            .map(|(column, value)| match columns.iter().find(|known| *known == column) {
-                Some(column) => Ok((*column, value.clone())),
-                None => Err(EvidenceError::Column { view: view.to_owned(), column: column.clone(), columns }),
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { view, values })
-    }
-
-    fn name(&self, column: &str) -> Option<Name> {
-        self.values.get(column).map(|value| Name::of(value))
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, column: &str, expected: &'static str) -> Result<Option<T>, EvidenceError> {
-        let wrong = |value: &String| EvidenceError::Value { column: column.to_owned(), value: value.clone(), expected };
-        self.values.get(column).map(|value| value.parse().map_err(|_| wrong(value))).transpose()
-    }
 }
 
 /// What rows rest on.
@@ -254,20 +208,13 @@ impl Records {
 /// [`EvidenceError`] where the lake cannot be read or the question names what no row can have.
 pub fn explain(lake: &Lake, names: &mut Names, question: &Question) -> Result<Explanation, EvidenceError> {
     let records = Records::read(lake, names)?;
-    let mut movements = meant(lake, names, question, &records)?;
+    let mut movements = question::meant(lake, names, question, &records)?;
     movements.sort_by_key(|m| (m.time, m.appliance, m.product, m.kind));
-    if matches!(question.view, "inventory" | "food_state") {
+    if matches!(question.view(), "inventory" | "food_state") {
         since_none(&mut movements);
     }
     let wanted: BTreeSet<FrameKey> = movements.iter().flat_map(|m| [m.before, m.after]).flatten().collect();
-    let mut frames: BTreeMap<FrameKey, FrameResult> = BTreeMap::new();
-    for frame in lake.read_frames(names)?.into_iter().filter(|frame| wanted.contains(&frame.key)) {
-        // of several, that of the greatest fingerprint holds
-        let newer = frames.get(&frame.key).is_none_or(|held| held.fingerprint <= frame.fingerprint);
-        if newer {
-            frames.insert(frame.key, frame);
-        }
-    }
+    let frames = frames(lake, names, &wanted)?;
     let evidence = movements.iter().map(|m| evidence(m, &frames, &records, names)).collect::<Result<_, _>>()?;
     let touching = touching(question, &movements, &records);
     let corrections = touching
@@ -283,51 +230,26 @@ pub fn explain(lake: &Lake, names: &mut Names, question: &Question) -> Result<Ex
     Ok(Explanation { movements: evidence, corrections })
 }
 
-/// The movements that rows of the question count.
-fn meant(
+/// The wanted frames. Reads the files that may hold them.
+fn frames(
     lake: &Lake,
     names: &mut Names,
-    question: &Question,
-    records: &Records,
-) -> Result<Vec<Movement>, EvidenceError> {
-    let time: Option<jiff::Timestamp> = question.parsed("time", "a time such as 2026-03-01T18:00:00Z")?;
-    let week: Option<jiff::civil::Date> = question.parsed("week", "a date such as 2026-03-02")?;
-    let kind = match question.values.get("kind").map(String::as_str) {
-        None => None,
-        Some(word) => Some(MovementKind::from_name(word).ok_or_else(|| EvidenceError::Value {
-            column: "kind".to_owned(),
-            value: word.to_owned(),
-            expected: "in, out or moved",
-        })?),
-    };
-    let skus: Vec<Name> =
-        ["sku", "first_sku", "second_sku"].iter().filter_map(|column| question.name(column)).collect();
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let week = week.map(|week| week.since(epoch).map_or(Day::MAX, |span| span.get_days()));
-    let (appliance, household, region) =
-        (question.name("appliance"), question.name("household"), question.name("region"));
-    let key = question.name("key");
-    let level = question.values.get("level").map_or("product", String::as_str);
-    let is = |wanted: Option<Name>, found: Option<Name>| wanted.is_none_or(|wanted| found == Some(wanted));
-    let mut movements = lake.read::<Movement>(names)?;
-    movements.retain(|m| {
-        let home = records.intake.appliance_now(m.appliance);
-        let product = records.intake.product_now(m.product);
-        let cell = match level {
-            "brand" => product.map(|product| product.brand),
-            "category" => product.map(|product| product.category),
-            _ => Some(m.product.0),
-        };
-        is(appliance, Some(m.appliance.0))
-            && (skus.is_empty() || skus.contains(&m.product.0))
-            && is(household, home.as_ref().map(|home| home.household.0))
-            && is(region, home.as_ref().map(|home| home.region))
-            && is(key, cell)
-            && kind.is_none_or(|kind| m.kind == kind)
-            && time.is_none_or(|time| m.time == Time(time.as_microsecond()))
-            && week.is_none_or(|week| records.week(m.appliance, m.time) == week)
-    });
-    Ok(movements)
+    wanted: &BTreeSet<FrameKey>,
+) -> Result<BTreeMap<FrameKey, FrameResult>, LakeError> {
+    let appliances: BTreeSet<ApplianceId> = wanted.iter().map(|key| key.appliance).collect();
+    let times = || wanted.iter().map(|key| key.time);
+    let (from, until) = (times().min(), times().max().map(|last| last.plus(1)));
+    let part = Part { appliances: Whose::Of(&appliances), from, until };
+    let mut frames: BTreeMap<FrameKey, FrameResult> = BTreeMap::new();
+    let held = lake.held(names)?;
+    for frame in lake.read_frames_of(&part, &held, names)?.into_iter().filter(|frame| wanted.contains(&frame.key)) {
+        // of several, that of the greatest fingerprint holds
+        let newer = frames.get(&frame.key).is_none_or(|held| held.fingerprint <= frame.fingerprint);
+        if newer {
+            frames.insert(frame.key, frame);
+        }
+    }
+    Ok(frames)
 }
 
 /// Of movements in order, those of each product in each appliance since there were last none of it.
@@ -435,131 +357,4 @@ fn touching<'a>(question: &Question, movements: &[Movement], records: &'a Record
         _ => touched.contains(&made.id),
     };
     records.corrections.iter().filter(concerns).collect()
-}
-
-/// Pixels around an object that its crop shows too.
-const MARGIN: u16 = 4;
-
-impl Explanation {
-    /// Finds the pictures in `recordings` and writes each object of them as a PNG into `dir`; how many were written.
-    ///
-    /// # Errors
-    /// [`EvidenceError`] where a recording cannot be read or a crop not written. A picture that cannot be decoded has no crops.
-    pub fn write_crops(&mut self, recordings: &[PathBuf], dir: &Path) -> Result<usize, EvidenceError> {
-        let looks = self.movements.iter().flat_map(|movement| &movement.looks);
-        let wanted: BTreeSet<FrameKey> = looks.map(|look| look.key).collect();
-        make_folder(dir)?;
-        let mut written = BTreeSet::new();
-        each_picture(recordings, &wanted, |key, picture| {
-            let looks = self.movements.iter_mut().flat_map(|movement| &mut movement.looks);
-            for object in looks.filter(|look| look.key == key).flat_map(|look| &mut look.objects) {
-                let [left, top, right, bottom] = object.bounds;
-                let path = dir.join(format!("{}-{left}-{top}-{right}-{bottom}.png", &key.hash.to_string()[..8]));
-                if written.insert(path.clone()) {
-                    write_png(&path, &crop(picture, BoundingBox { left, top, right, bottom }))?;
-                }
-                object.crop = Some(path);
-            }
-            Ok(())
-        })?;
-        Ok(written.len())
-    }
-}
-
-/// Red: what the old sees. Green: what the new does.
-const OLD_AND_NEW: [drawing::Colour; 2] = [[230, 40, 40], [40, 210, 60]];
-
-/// Finds the pictures in `recordings` and writes each of the objects as a PNG into `dir`: its box by the old in red, by the new
-/// in green. Where each was written; none where its picture is in no recording, or cannot be decoded.
-///
-/// # Errors
-/// [`EvidenceError`] where a recording cannot be read or a picture not written.
-pub fn write_differences(
-    objects: &[ObjectDifference],
-    recordings: &[PathBuf],
-    dir: &Path,
-) -> Result<Vec<Option<PathBuf>>, EvidenceError> {
-    make_folder(dir)?;
-    let mut paths = vec![None; objects.len()];
-    let wanted: BTreeSet<FrameKey> = objects.iter().map(|object| object.frame).collect();
-    each_picture(recordings, &wanted, |key, picture| {
-        for (object, path) in objects.iter().zip(&mut paths).filter(|(object, _)| object.frame == key) {
-            let sides = [object.old, object.new].map(|side| side.map(|taken| taken.bounds));
-            let Some(whole) = sides.into_iter().flatten().reduce(around) else { continue };
-            let mut drawn = picture.clone();
-            for (bounds, colour) in sides.into_iter().zip(OLD_AND_NEW) {
-                if let Some(bounds) = bounds {
-                    drawing::draw_box(&mut drawn, bounds, colour);
-                }
-            }
-            let BoundingBox { left, top, right, bottom } = whole;
-            let hash = key.hash.to_string();
-            let to = dir.join(format!("{}-{left}-{top}-{right}-{bottom}.png", &hash[..8]));
-            write_png(&to, &crop(&drawn, whole))?;
-            *path = Some(to);
-        }
-        Ok(())
-    })?;
-    Ok(paths)
-}
-
-fn around(a: BoundingBox, b: BoundingBox) -> BoundingBox {
-    BoundingBox {
-        left: a.left.min(b.left),
-        top: a.top.min(b.top),
-        right: a.right.max(b.right),
-        bottom: a.bottom.max(b.bottom),
-    }
-}
-
-fn make_folder(dir: &Path) -> Result<(), EvidenceError> {
-    std::fs::create_dir_all(dir).map_err(|source| EvidenceError::Io { path: dir.to_owned(), source })
-}
-
-fn write_png(path: &Path, picture: &ImageRgb8) -> Result<(), EvidenceError> {
-    let png = drawing::png(picture).map_err(|source| EvidenceError::Png { path: path.to_owned(), source })?;
-    std::fs::write(path, png).map_err(|source| EvidenceError::Io { path: path.to_owned(), source })
-}
-
-/// Hands on each wanted frame's picture that is in the recordings and can be decoded.
-fn each_picture(
-    recordings: &[PathBuf],
-    wanted: &BTreeSet<FrameKey>,
-    mut each: impl FnMut(FrameKey, &ImageRgb8) -> Result<(), EvidenceError>,
-) -> Result<(), EvidenceError> {
-    let (mut names, mut picture) = (Names::default(), ImageRgb8::default());
-    for path in recordings {
-        let mut recording = Recording::open(path)?;
-        while let Some((_, entry)) = recording.next_entry(&mut names)? {
-            let Ok(Event::Frame(frame)) = entry else { continue };
-            let Payload::Image(image) = &frame.payload else { continue };
-            let (appliance, sensor, time) = (frame.appliance, frame.sensor, frame.time);
-            if wanted.range(first(appliance, sensor, time)..).next().is_none_or(|key| key.time != time) {
-                continue;
-            }
-            let key = FrameKey { appliance, sensor, time, hash: Digest::of(&image.data) };
-            if wanted.contains(&key) && decode::decode_rgb8(image, DecodeLimits::default(), &mut picture).is_ok() {
-                each(key, &picture)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The least key of a frame of that instant.
-fn first(appliance: ApplianceId, sensor: larder_records::SensorId, time: Time) -> FrameKey {
-    FrameKey { appliance, sensor, time, hash: Digest(0) }
-}
-
-fn crop(picture: &ImageRgb8, bounds: BoundingBox) -> ImageRgb8 {
-    let bounds = picture.clip(BoundingBox {
-        left: bounds.left.saturating_sub(MARGIN),
-        top: bounds.top.saturating_sub(MARGIN),
-        right: bounds.right.saturating_add(MARGIN),
-        bottom: bounds.bottom.saturating_add(MARGIN),
-    });
-    let pixels: Vec<[u8; 3]> = picture.rows_in(bounds).flatten().copied().collect();
-    let width = usize::from(bounds.right.saturating_sub(bounds.left));
-    let height = usize::from(bounds.bottom.saturating_sub(bounds.top));
-    ImageRgb8::from_pixels(width, height, pixels).unwrap_or_default()
 }
