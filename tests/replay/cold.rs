@@ -162,7 +162,7 @@ fn history(seed: u64) {
     let records = world.records(&mut names, &mut random);
     let open = |names: Names, history| {
         let lake = Lake::open(&at("lake")).unwrap();
-        Engine::open_with(lake, names, Opening { eyes: None, workers: 1, history }).unwrap()
+        Engine::open_with(lake, names, Opening { eyes: None, workers: 1.into(), history }).unwrap()
     };
     let mut engine = open(names, History::Whole);
     let (mut taken, mut late, mut made) = (Vec::new(), Vec::new(), Vec::<Correction>::new());
@@ -218,16 +218,15 @@ fn history(seed: u64) {
                     take(&mut engine, [Event::Appliance(record)], &mut taken);
                 }
                 _ => {
-                    let mut names = engine.names().clone();
-                    let wrong = Kitchen::of(&Lake::open(&at("lake")).unwrap(), &mut names);
+                    let wrong = Kitchen::of(&Lake::open(&at("lake")).unwrap(), engine.names());
                     let change = match made.choose(&mut random) {
                         Some(Correction { id, .. }) if random.random_ratio(1, 3) => match random.random_bool(0.7) {
                             true => Change::Undo { correction: *id },
                             false => Change::Restore { correction: *id },
                         },
                         // what is shifted in time is never cold again
-                        _ if random.random_ratio(1, 25) => wrong.wrong(12, &mut random),
-                        _ => wrong.wrong(random.random_range(0..12), &mut random),
+                        _ if random.random_ratio(1, 25) => wrong.wrong(Kitchen::KINDS - 1, &mut random),
+                        _ => wrong.wrong(random.random_range(0..Kitchen::KINDS - 2), &mut random),
                     };
                     let id = engine.names().intern(&format!("correction {}", made.len())).unwrap();
                     let none = Name::default();
@@ -281,7 +280,7 @@ fn corrections_of_many_appliances_read_the_history_of_all_at_once_in_the_end() {
     engine.commit().unwrap();
     let (names, lake) = (engine.names().clone(), Lake::open(&at("lake")));
     drop(engine);
-    let opening = Opening { eyes: None, workers: 1, history: History::Recent(Time::DAY * 3 / 2) };
+    let opening = Opening { eyes: None, workers: 1.into(), history: History::Recent(Time::DAY * 3 / 2) };
     let mut engine = Engine::open_with(lake.unwrap(), names, opening).unwrap();
     let cold = engine.cold_appliances();
     assert!(cold > 35, "{cold} are cold");
@@ -327,7 +326,7 @@ fn what_another_vision_saw_is_found_out_however_long_ago_it_was() {
     let open = |names: &Names, eyes| {
         let lake = Lake::open(dir.path()).unwrap();
         let history = History::Recent(2 * Time::DAY);
-        Engine::open_with(lake, names.clone(), Opening { eyes, workers: 1, history })
+        Engine::open_with(lake, names.clone(), Opening { eyes, workers: 1.into(), history })
     };
     Engine::open_blind(lake, names.clone(), 1).unwrap().commit().unwrap();
     assert_eq!(open(&names, None).unwrap().cold_appliances(), 1, "there is something to overlook");

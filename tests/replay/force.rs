@@ -31,7 +31,7 @@ fn size(random: &mut ChaCha8Rng) -> usize {
 
 #[test]
 fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_of_anything() {
-    let seed = std::env::var("LARDER_LAW_SEED").map_or(5, |seed| seed.parse().unwrap());
+    let seed = std::env::var("LARDER_LAW_SEED").map_or(6, |seed| seed.parse().unwrap());
     println!("seed {seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (kitchen, recordings) = kitchen(2, 2);
@@ -68,7 +68,7 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
     let open = |mut names: Names, history| {
         let eyes = Some(eyes(Some(kitchen.path()), &mut names));
         let lake = Lake::open(&at("lake")).unwrap();
-        Engine::open_with(lake, names, Opening { eyes, workers: 2, history }).unwrap()
+        Engine::open_with(lake, names, Opening { eyes, workers: 2.into(), history }).unwrap()
     };
     let mut engine = open(names.clone(), History::Whole);
     let (mut made, mut taken, mut batches, mut comparisons): (Vec<Correction>, Vec<Entry>, usize, usize) =
@@ -86,7 +86,7 @@ fn tables_read_back_are_those_of_a_replay_from_nothing_after_every_tenth_batch_o
                             true => Change::Undo { correction: *id },
                             false => Change::Restore { correction: *id },
                         },
-                        _ => wrong.wrong(random.random_range(0..14), &mut random),
+                        _ => wrong.wrong(random.random_range(0..Kitchen::KINDS), &mut random),
                     };
                     let id = engine.names().intern(&format!("correction {number}")).unwrap();
                     let none = Name::default();

@@ -56,7 +56,7 @@ fn after_each_stretch_of_a_random_history_the_tables_read_back_are_those_of_a_re
             taken.push(entry);
         }
         engine.commit().unwrap();
-        let there = Kitchen::of(engine.lake(), &mut names);
+        let there = Kitchen::of(&Lake::open(&at("lake")).unwrap(), engine.names());
         for _ in 0..random.random_range(0..4) {
             if !there.is_whole() {
                 break;
@@ -64,7 +64,7 @@ fn after_each_stretch_of_a_random_history_the_tables_read_back_are_those_of_a_re
             let change = match made.choose(&mut random) {
                 Some(&correction) if random.random_bool(0.2) => Change::Undo { correction },
                 Some(&correction) if random.random_bool(0.1) => Change::Restore { correction },
-                _ => there.wrong(random.random_range(0..14), &mut random),
+                _ => there.wrong(random.random_range(0..Kitchen::KINDS), &mut random),
             };
             let id = engine.names().intern(&format!("correction {}", made.len())).unwrap();
             let none = Name::default();

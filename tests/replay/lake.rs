@@ -4,13 +4,14 @@ use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 use larder::{
     engine::{Engine, Plan},
+    feeds::{Entry, Event, Feed, Merge, event_time, recording::Recording},
     lake::{Lake, Shown},
 };
-use larder_records::{Correction, Name, Names, Time};
+use larder_records::{Correction, Digest, Modality, Name, Names, Payload, Time};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{corrections::Kitchen, digests, kitchen, python::python, run};
+use super::{corrections::Kitchen, digests, eyes, kitchen, python::python, run};
 
 fn script(python: &str, arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/lake_versions.py");
@@ -25,7 +26,7 @@ fn correct(lake: &Path, from: usize, random: &mut ChaCha8Rng) {
     let opened = Lake::open(lake).unwrap();
     let kitchen = Kitchen::of(&opened, &mut names);
     let mut engine = Engine::open_blind(opened, names, 1).unwrap();
-    for number in from..from + 14 {
+    for number in from..from + Kitchen::KINDS {
         let change = kitchen.wrong(number, random);
         let id = engine.names().intern(&format!("correction {number}")).unwrap();
         let none = Name::default();
@@ -36,12 +37,39 @@ fn correct(lake: &Path, from: usize, random: &mut ChaCha8Rng) {
 }
 
 #[test]
-fn the_change_feed_is_the_difference_of_the_versions_after_every_kind_of_correction() {
+fn the_change_feed_is_the_difference_of_the_versions_after_every_kind_of_correction_and_a_late_visit() {
     let Some(python) = python("deltalake, duckdb, duckdb_extensions, pyarrow") else { return };
     let (kitchen, recordings) = kitchen(2, 2);
     let lake = kitchen.path().join("lake");
-    run(&recordings, &lake, Some(kitchen.path()), 1, Plan::default());
+    let mut names = Names::default();
+    let feeds = recordings.iter().map(|path| Box::new(Recording::open(path).unwrap()) as Box<dyn Feed>);
+    let mut feed = Merge::new(feeds.collect());
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(entry) = feed.next_entry(&mut names).unwrap() {
+        entries.push(entry);
+    }
+    // the second day's first visit, with the hour after it, is late
+    let opens = |entry: &&Entry| matches!(&entry.1, Ok(Event::Frame(frame)) if matches!(frame.payload, Payload::Reading(1)) && frame.modality == Modality::Door);
+    let first = event_time(entries.iter().find(opens).unwrap()).unwrap();
+    let opened =
+        entries.iter().filter(opens).filter_map(event_time).find(|time| *time >= first.plus(Time::DAY)).unwrap();
+    let is_late =
+        |entry: &Entry| event_time(entry).is_some_and(|time| time >= opened && time < opened.plus(Time::HOUR));
+    let (late, known): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_late);
+    let take = |entries: Vec<Entry>| {
+        let mut names = names.clone();
+        let eyes = eyes(Some(kitchen.path()), &mut names);
+        let mut engine = Engine::open(Lake::open(&lake).unwrap(), names, eyes, 1).unwrap();
+        entries.into_iter().for_each(|entry| engine.take(entry));
+        engine.commit().unwrap();
+    };
+    take(known);
     correct(&lake, 0, &mut ChaCha8Rng::seed_from_u64(21));
+    let visits =
+        |digests: Vec<(String, u64, Digest)>| digests.into_iter().filter(|of| of.0 == "visits").collect::<Vec<_>>();
+    let before = visits(digests(&lake));
+    take(late);
+    assert_ne!(visits(digests(&lake)), before, "the late visit is seen");
     println!("{}", script(&python, &["feeds", lake.to_str().unwrap()]));
 }
 
@@ -56,7 +84,7 @@ fn versions_within_the_retention_are_whole_to_other_readers_after_compaction_and
     thread::sleep(Duration::from_millis(30));
     let cut = std::time::Instant::now();
     thread::sleep(Duration::from_millis(30));
-    correct(&lake, 14, &mut random);
+    correct(&lake, Kitchen::KINDS, &mut random);
     let (folder, file) = (lake.to_str().unwrap(), kitchen.path().join("remembered.json"));
     script(&python, &["remember", folder, file.to_str().unwrap()]);
     let before = digests(&lake);
