@@ -1,6 +1,7 @@
 //! Feeds without end into an engine.
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -73,6 +74,11 @@ pub trait Watcher<F> {
     /// Learns that all so far is on the disk, and how long the commit took.
     fn commit(&mut self, feed: &F, counts: Counts, took: Duration) {
         let _ = (feed, counts, took);
+    }
+
+    /// Learns with each commit how many updates the arrangements of the dataflow hold, by name.
+    fn arranged(&mut self, updates: BTreeMap<String, u64>) {
+        let _ = updates;
     }
 }
 
@@ -169,5 +175,6 @@ fn save<F: LiveFeed>(feed: &mut F, engine: &mut Engine, watcher: &mut impl Watch
     feed.committed();
     watcher.committed(engine.lake())?;
     watcher.commit(feed, engine.counts(), began.elapsed());
+    watcher.arranged(engine.arranged());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a live run is measured by.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -27,6 +28,12 @@ struct Place {
     partition: i32,
 }
 
+/// An arrangement of the dataflow, as a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Arrangement {
+    arrangement: String,
+}
+
 /// The metrics of one live run.
 pub struct Metrics {
     registry: Registry,
@@ -45,6 +52,7 @@ pub struct Metrics {
     epoch: Histogram,
     commit: Histogram,
     lag: Family<Place, Gauge>,
+    arranged: Family<Arrangement, Gauge>,
     memory: Gauge,
 }
 
@@ -81,6 +89,8 @@ impl Default for Metrics {
         registry.register_with_unit("memory", "Resident memory of the process", Unit::Bytes, memory.clone());
         let lag = Family::default();
         registry.register("kafka_lag", "Records in Kafka that were not taken in yet", lag.clone());
+        let arranged = Family::default();
+        registry.register("arranged", "Updates that an arrangement of the dataflow holds", arranged.clone());
         Self {
             registry,
             told: Mutex::default(),
@@ -97,6 +107,7 @@ impl Default for Metrics {
             epoch,
             commit,
             lag,
+            arranged,
             memory,
         }
     }
@@ -138,6 +149,14 @@ impl Metrics {
         self.lag.get_or_create(&place).set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
+    /// Learns how many updates each arrangement holds.
+    pub fn arranged(&self, updates: &BTreeMap<String, u64>) {
+        for (name, updates) in updates {
+            let arrangement = Arrangement { arrangement: name.clone() };
+            self.arranged.get_or_create(&arrangement).set(i64::try_from(*updates).unwrap_or(i64::MAX));
+        }
+    }
+
     /// All of them, as Prometheus reads them.
     ///
     /// # Errors
@@ -160,6 +179,7 @@ mod tests {
     fn every_query_of_the_dashboard_asks_for_metrics_that_exist() {
         let metrics = Metrics::default();
         metrics.lag("kitchens", 2, 40);
+        metrics.arranged(&BTreeMap::from([("Moved".to_owned(), 3)]));
         let text = metrics.text().unwrap();
         let exists = |name: &str| {
             text.lines().any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
