@@ -348,7 +348,7 @@ impl Correct {
         };
 
         let history = History::Recent(i64::from(self.history_days) * Time::DAY);
-        let opening = Opening { eyes: None, workers: self.workers, history };
+        let opening = Opening { eyes: None, workers: self.workers.into(), history };
         let mut engine = Engine::open_with(lake, names, opening)?;
         if !self.dry_run {
             // what a crash left behind is no work of these corrections

@@ -1,5 +1,6 @@
 //! `larder`: one file a command.
 
+mod analytics;
 mod catalogue;
 mod compare;
 mod correct;
@@ -63,6 +64,7 @@ enum Command {
     Catalogue(catalogue::Catalogue),
     Replay(replay::Replay),
     Run(run::Run),
+    Analytics(analytics::Analytics),
     Vision(lookout::Lookout),
     Top(top::Top),
     Correct(correct::Correct),
@@ -107,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Run(run) => run.run(&output),
+        Command::Analytics(analytics) => analytics.run(),
         Command::Vision(lookout) => lookout.run(&output),
         Command::Top(top) => top.run(&output),
         Command::Correct(correct) => correct.run(&output),

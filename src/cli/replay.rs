@@ -151,7 +151,7 @@ impl Replay {
     pub(super) fn replay(&self, output: &Output) -> anyhow::Result<Replayed> {
         let started = std::time::Instant::now();
         let lake = self.lake.as_deref().context("say into which --lake")?;
-        let mut engine = self.vision.engine(lake, self.workers, History::Whole)?;
+        let mut engine = self.vision.engine(lake, self.workers.into(), History::Whole)?;
         let fingerprint = engine.vision().map_or_else(String::new, |name| name.to_string());
 
         let mut feeds: Vec<Box<dyn Feed>> = Vec::new();

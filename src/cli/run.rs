@@ -1,6 +1,7 @@
 //! `larder run`: live feeds in, lake out.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ use larder_records::DeadLetter;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::{output::Output, stop, vision::VisionOptions};
+use super::{analytics::end_together, output::Output, stop, vision::VisionOptions};
 
 /// Take in Kafka topics for as long as it runs: vision, dataflow, tables
 ///
@@ -112,6 +113,10 @@ impl Watcher<Source> for Teller {
         self.tell_in_time(source, counts);
     }
 
+    fn arranged(&mut self, updates: BTreeMap<String, u64>) {
+        self.status.metrics.arranged(&updates);
+    }
+
     fn commit(&mut self, source: &Source, counts: Counts, took: Duration) {
         self.status.metrics.commit(took);
         self.tell(source, counts);
@@ -136,11 +141,15 @@ impl Run {
         let (runtime, stop) = stop::on_signals().context("listening for signals")?;
         let status = service(&config, &runtime, output)?;
         let vision = VisionOptions::of(&config);
-        let lake = config.lake()?;
+        let (lake, cluster) = (config.lake()?, config.cluster()?);
+        if cluster.is_shared() {
+            end_together();
+            tracing::info!(others = cluster.processes.len() - 1, "waiting for other processes of the dataflow");
+        }
         let engine = if config.is_blind() {
-            vision.blind_engine(&lake, config.workers(), config.history())?
+            vision.blind_engine(&lake, cluster, config.history())?
         } else {
-            vision.engine(&lake, config.workers(), config.history())?
+            vision.engine(&lake, cluster, config.history())?
         };
         let (cold, seconds) = (engine.cold_appliances(), started.elapsed().as_secs_f64());
         tracing::info!(lake = %lake.display(), cold, seconds, "the lake is open");

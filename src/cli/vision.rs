@@ -6,7 +6,7 @@ use clap::Args;
 use larder::{
     catalogue::Catalogue,
     config::Config,
-    engine::{Engine, History, Opening},
+    engine::{Cluster, Engine, History, Opening},
     eyes::{Eyes, read_config, read_references, read_scenes},
     lake::Lake,
 };
@@ -48,7 +48,7 @@ impl VisionOptions {
     }
 
     /// Opens the lake for taking in events, with the catalogue's products in it.
-    pub(super) fn engine(&self, lake: &Path, workers: usize, history: History) -> anyhow::Result<Engine> {
+    pub(super) fn engine(&self, lake: &Path, workers: Cluster, history: History) -> anyhow::Result<Engine> {
         let mut names = Names::default();
         let (catalogue, eyes) = self.open(&mut names)?;
         let engine = Engine::open_with(Lake::open(lake)?, names, Opening { eyes: Some(eyes), workers, history })?;
@@ -56,7 +56,7 @@ impl VisionOptions {
     }
 
     /// The same where pictures are looked at elsewhere.
-    pub(super) fn blind_engine(&self, lake: &Path, workers: usize, history: History) -> anyhow::Result<Engine> {
+    pub(super) fn blind_engine(&self, lake: &Path, workers: Cluster, history: History) -> anyhow::Result<Engine> {
         anyhow::ensure!(
             self.scenes.is_none() && self.vision.is_none(),
             "scenes and vision are of no use where a topic carries sightings: larder vision sees by them"

@@ -20,12 +20,14 @@ pub(super) fn explained(problem: &str) -> String {
 
 /// Every key, for the test that the example names it.
 #[cfg(test)]
-pub(super) const ALL: [&str; 31] = [
+pub(super) const ALL: [&str; 33] = [
     "lake",
     "catalogue",
     "scenes",
     "vision",
     "workers",
+    "cluster]",
+    "processes",
     "kafka]",
     "brokers",
     "group",

@@ -19,7 +19,7 @@ use serde::{
 };
 
 use crate::{
-    engine::{History, Rhythm},
+    engine::{Cluster, History, Rhythm},
     feeds::kafka::{Carries, Connection, Limits, MAX_RECORD_BYTES, Options, Pictures, Start, Topic},
 };
 use text::{Property, Text};
@@ -75,6 +75,8 @@ pub struct Config {
     vision: Option<Text>,
     #[serde(default = "one")]
     workers: usize,
+    #[serde(default)]
+    cluster: Processes,
     kafka: Kafka,
     #[serde(default)]
     epoch: Epoch,
@@ -90,6 +92,13 @@ pub struct Config {
     /// Properties with those read from files.
     #[serde(skip)]
     properties: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Processes {
+    #[serde(default)]
+    processes: Vec<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -306,9 +315,22 @@ impl Config {
         Ok((self.source(None), topic))
     }
 
-    /// Dataflow threads.
-    pub fn workers(&self) -> usize {
-        self.workers.max(1)
+    /// Who runs the dataflow.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where a process has no address that others could reach.
+    pub fn cluster(&self) -> Result<Cluster, ConfigError> {
+        let processes: Vec<String> = self.cluster.processes.iter().map(|address| address.0.clone()).collect();
+        let is_address = |address: &str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match processes.iter().find(|address| !is_address(address)) {
+            Some(bad) => Err(ConfigError::Together {
+                path: self.path.clone(),
+                problem: format!("cluster.processes has {bad:?}, which is no host:port"),
+            }),
+            None => Ok(Cluster { threads: self.workers.max(1), processes }),
+        }
     }
 
     /// How brokers are reached.
@@ -392,7 +414,10 @@ mod tests {
     fn the_least_configuration_reads_one_topic_from_where_the_lake_stands() {
         let config = read(LEAST).unwrap();
         assert!(config.lake().unwrap().ends_with("lake"));
-        assert_eq!((config.rhythm(), config.workers(), config.metrics()), (Rhythm::default(), 1, None));
+        assert_eq!(
+            (config.rhythm(), config.cluster().unwrap(), config.metrics()),
+            (Rhythm::default(), Cluster::from(1), None)
+        );
         let options = config.source(None);
         assert_eq!((options.start, options.anew), (Start::Earliest, false));
         let topic = Topic { name: "kitchens".to_owned(), carries: Carries::Frames, partitions: None };
@@ -428,6 +453,17 @@ mod tests {
         assert!(refused.contains("unknown key \"partition\"; the nearest is \"partitions\""), "{refused}");
         assert!(read("lake = 3").unwrap_err().starts_with("larder.toml:1: "));
         assert!(read("lake = \"x\"").unwrap_err().contains("kafka"));
+    }
+
+    #[test]
+    fn processes_of_a_cluster_are_told_by_their_addresses() {
+        let cluster = |processes: &str| {
+            read(&LEAST.replace("[kafka]", &format!("workers = 2\n[cluster]\nprocesses = [{processes}]\n[kafka]")))
+        };
+        let config = cluster("\"a:2101\", \"b:2102\"").unwrap().cluster().unwrap();
+        assert_eq!((config.threads, config.is_shared(), config.processes.len()), (2, true, 2));
+        let refused = cluster("\"a:2101\", \"2102\"").unwrap().cluster().unwrap_err().to_string();
+        assert!(refused.ends_with("cluster.processes has \"2102\", which is no host:port"), "{refused}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Side {
             days_left = hold(&mut held, &lake.read_seen(names)?, &fingerprints);
         }
         let frames = lake.read_frames_of(&Part::default(), &held, names)?;
-        let mut engine = Engine::start(lake, names.clone(), None, workers, Some(&held), History::Whole)?;
+        let mut engine = Engine::start(lake, names.clone(), None, &workers.into(), Some(&held), History::Whole)?;
         engine.changes()?;
         let mut views = std::mem::take(&mut engine.changes);
         // what differs from the tables, and the tables, are all that there is

@@ -5,10 +5,13 @@
 //! before views, so that a crash between the two leaves views that are behind, never ahead: opening the lake again
 //! computes them from the inputs and writes the difference. When all is written, the table `epochs` says so.
 
+mod arranged;
+mod cluster;
 mod cold;
 mod commits;
 mod compare;
 mod live;
+mod loading;
 mod opening;
 mod replay;
 mod revise;
@@ -17,7 +20,7 @@ mod thaw;
 mod views;
 mod workers;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use larder_pipelines::{Batch, Intake, Refusal, Replaced};
 use larder_records::{
@@ -25,6 +28,7 @@ use larder_records::{
     Names, Payload, Position, Product, Reading,
 };
 
+pub use cluster::Cluster;
 pub use cold::History;
 pub use compare::{CompareError, Compared, ObjectDifference, Side, Taken, compare};
 pub use live::{Rhythm, Watcher, run_live};
@@ -32,7 +36,7 @@ pub use opening::Opening;
 pub use replay::{Plan, Progress, Shuffle, replay};
 pub use revise::{Look, NewVision, Plan as RevisionPlan, Revised, revise};
 pub use views::{RowInWords, ViewChanges, ViewDifference};
-pub use workers::DataflowError;
+pub use workers::{BROKEN, DataflowError, assist};
 
 use crate::{
     catalogue::Catalogue,
@@ -176,6 +180,11 @@ impl Engine {
     /// The names that feeds intern into.
     pub fn names(&mut self) -> &mut Names {
         &mut self.names
+    }
+
+    /// How many updates the arrangements of the dataflow hold, by name, over all workers.
+    pub fn arranged(&self) -> BTreeMap<String, u64> {
+        self.workers.arranged()
     }
 
     /// The vision that new pictures are seen by, where there is one.

@@ -1,17 +1,18 @@
 //! Opening a lake: its inputs into the dataflow, as far as they are to be in memory.
 
 use larder_pipelines::{Batch, Intake};
-use larder_records::{Appliance, Correction, DeadLetter, DeclaredMovement, FrameResult, Names, Product, Reading};
+use larder_records::{Appliance, Correction, DeadLetter, DeclaredMovement, Names, Product};
 
 use super::{
-    Counts, Engine, EngineError, History, Uncommitted,
+    Cluster, Counts, Engine, EngineError, History, Uncommitted,
     cold::{Cold, Plan},
+    loading::{Loaded, Loading},
     seen::Accepted,
     workers::Workers,
 };
 use crate::{
     eyes::Eyes,
-    lake::{Held, KnownVision, Lake, Part},
+    lake::{Held, KnownVision, Lake},
 };
 
 /// How a lake is opened.
@@ -19,8 +20,8 @@ use crate::{
 pub struct Opening {
     /// What new pictures are seen by; none where they are refused.
     pub eyes: Option<Eyes>,
-    /// Threads of the dataflow.
-    pub workers: usize,
+    /// Who runs the dataflow.
+    pub workers: Cluster,
     /// How much of history is held in memory.
     pub history: History,
 }
@@ -31,7 +32,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision than `eyes`.
     pub fn open(lake: Lake, names: Names, eyes: Eyes, workers: usize) -> Result<Self, EngineError> {
-        Self::open_with(lake, names, Opening { eyes: Some(eyes), workers, history: History::Whole })
+        Self::open_with(lake, names, Opening { eyes: Some(eyes), workers: workers.into(), history: History::Whole })
     }
 
     /// Opens `lake` without vision: what was seen before is remembered, whichever vision saw it, and new pictures are refused.
@@ -39,7 +40,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where the lake cannot be read.
     pub fn open_blind(lake: Lake, names: Names, workers: usize) -> Result<Self, EngineError> {
-        Self::open_with(lake, names, Opening { eyes: None, workers, history: History::Whole })
+        Self::open_with(lake, names, Opening { eyes: None, workers: workers.into(), history: History::Whole })
     }
 
     /// Opens `lake` as `opening` says.
@@ -48,7 +49,7 @@ impl Engine {
     /// [`EngineError`] where the lake cannot be read, or was filled by another vision.
     pub fn open_with(lake: Lake, names: Names, opening: Opening) -> Result<Self, EngineError> {
         let Opening { eyes, workers, history } = opening;
-        let engine = Self::start(lake, names, eyes, workers, None, history)?;
+        let engine = Self::start(lake, names, eyes, &workers, None, history)?;
         if engine.cold.len() == 0 || engine.changes.is_empty() {
             return Ok(engine);
         }
@@ -57,7 +58,7 @@ impl Engine {
         );
         let Self { lake, names, eyes, workers: old, .. } = engine;
         drop(old);
-        Ok(Self { history, ..Self::start(lake, names, eyes, workers, None, History::Whole)? })
+        Ok(Self { history, ..Self::start(lake, names, eyes, &workers, None, History::Whole)? })
     }
 
     /// Whether as much came in as was in memory at first, and more than a million readings and sightings: leaving more of history to
@@ -75,7 +76,7 @@ impl Engine {
     pub fn cool(mut self) -> Result<Self, EngineError> {
         self.commit()?;
         let Self { lake, names, eyes, workers: old, history, catalogue, counts, .. } = self;
-        let workers = old.len();
+        let workers = old.cluster().clone();
         drop(old);
         let mut engine = Self::open_with(lake, names, Opening { eyes, workers, history })?;
         engine.counts = counts;
@@ -90,7 +91,7 @@ impl Engine {
         mut lake: Lake,
         mut names: Names,
         eyes: Option<Eyes>,
-        workers: usize,
+        workers: &Cluster,
         held: Option<&Held>,
         history: History,
     ) -> Result<Self, EngineError> {
@@ -103,31 +104,6 @@ impl Engine {
             // the lake holds none that can never hold
             let _ = intake.correction(correction);
         }
-        let mut plan = Plan::of(&lake, history, &corrections, eyes.as_ref(), &mut names)?;
-        let days = lake.held(&mut names)?;
-        let held = held.unwrap_or(&days);
-        let mut frames = lake.read_frames_of(&plan.part(), held, &mut names)?;
-        frames.retain(|frame| plan.wants(frame.key.appliance, frame.key.time));
-        plan.settle(frames.iter().map(|frame| &frame.key));
-        let mut readings = lake.read_part::<Reading>(&plan.part(), &mut names)?;
-        readings.retain(|reading| plan.wants(reading.appliance, reading.time));
-        let others = plan.others();
-        if !others.is_empty() {
-            let part = Part { appliances: Some(&others), ..Part::default() };
-            let rest = lake.read_frames_of(&part, held, &mut names)?;
-            frames.extend(rest.into_iter().filter(|frame| !plan.wants(frame.key.appliance, frame.key.time)));
-            let rest = lake.read_part::<Reading>(&part, &mut names)?;
-            readings.extend(rest.into_iter().filter(|reading| !plan.wants(reading.appliance, reading.time)));
-        }
-        let mut in_memory = readings.len() as u64;
-        for reading in readings {
-            intake.reading(&reading);
-        }
-        let mut accepted = Accepted::of(days.clone());
-        for frame in frames {
-            in_memory += frame.sightings.len() as u64;
-            take_known(frame, eyes.as_ref(), &names, &mut accepted, &mut intake)?;
-        }
         for movement in lake.read::<DeclaredMovement>(&mut names)? {
             intake.declared(&movement);
         }
@@ -137,12 +113,17 @@ impl Engine {
         for appliance in lake.read::<Appliance>(&mut names)? {
             intake.appliance(&appliance);
         }
+        workers.send(intake.take_batch())?;
+        let mut plan = Plan::of(&lake, history, &corrections, eyes.as_ref(), &mut names)?;
+        let days = lake.held(&mut names)?;
+        let held = held.unwrap_or(&days);
+        let loading = Loading::new(&lake, &mut names, eyes.as_ref(), held, Accepted::of(days.clone()));
+        let Loaded { accepted, rows: in_memory, mut changes, subtracted } =
+            loading.all(&mut plan, &mut intake, &mut workers)?;
         let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
         let visions = lake.read::<KnownVision>(&mut names)?.into_iter().collect();
 
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
-        workers.send(intake.take_batch())?;
-        let mut changes = workers.finish_epochs()?;
         let (mut cold, stand_ins, reviews) = Cold::begin(plan, &changes, &corrections, &lake, &mut names)?;
         if cold.len() > 0 {
             workers.send(stand_ins)?;
@@ -150,8 +131,7 @@ impl Engine {
             workers.send(cold.reviews(reviews, &changes))?;
             changes.merge(workers.finish_epochs()?);
         }
-        changes.subtract_held(&lake, &mut names)?;
-        changes.consolidate();
+        changes.subtract_beside(&lake, &mut names, &subtracted)?;
         Ok(Self {
             lake,
             names,
@@ -176,26 +156,4 @@ impl Engine {
             counts: Counts::default(),
         })
     }
-}
-
-/// Takes in a frame that the lake knows.
-///
-/// # Errors
-/// [`EngineError::OtherVision`] where other eyes than these saw it.
-pub(super) fn take_known(
-    frame: FrameResult,
-    eyes: Option<&Eyes>,
-    names: &Names,
-    accepted: &mut Accepted,
-    intake: &mut Intake,
-) -> Result<(), EngineError> {
-    let now = eyes.map_or(frame.fingerprint, |eyes| eyes.fingerprint(frame.key.appliance));
-    if now != frame.fingerprint {
-        let sensor = format!("{}/{}", names.text(frame.key.appliance.0), names.text(frame.key.sensor.0));
-        return Err(EngineError::OtherVision { sensor, held: frame.fingerprint, now });
-    }
-    accepted.learn(frame.key, frame.fingerprint);
-    intake.frame(frame.key);
-    intake.seen(frame.without_embeddings());
-    Ok(())
 }

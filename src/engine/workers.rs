@@ -1,9 +1,9 @@
 //! The timely workers: batches of input in, changes of the views out, one epoch at a time.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, Sender, SyncSender, TryRecvError},
     },
     thread::Thread,
@@ -13,7 +13,7 @@ use std::{
 use larder_pipelines::{Batch, Sessions};
 use timely::{communication::WorkerGuards, dataflow::ProbeHandle, worker::Worker};
 
-use super::views::ViewChanges;
+use super::{arranged::Arranged, cluster::Cluster, views::ViewChanges};
 
 /// Why the dataflow cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum DataflowError {
     /// The workers could not be started.
     #[error("the dataflow workers could not be started: {0}")]
     Start(String),
+    /// Others cannot reach this process.
+    #[error("cannot listen at {address} for other processes of the dataflow: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A worker ended early.
     #[error("a dataflow worker ended early; its message is above")]
     WorkerLost,
@@ -34,34 +42,37 @@ struct Hand {
     batch: Batch,
 }
 
-/// Running timely workers.
+/// Running timely workers: those of this process, which is the first.
 pub struct Workers {
+    cluster: Cluster,
     inputs: Vec<SyncSender<Hand>>,
     threads: Vec<Thread>,
     outputs: Receiver<(u64, ViewChanges)>,
     next_epoch: u64,
     next_done: u64,
+    arranged: Arc<Arranged>,
     /// Ends with the last input.
     _guards: WorkerGuards<()>,
 }
 
 impl Workers {
-    /// Starts `count` workers, all running [`larder_pipelines::views`].
+    /// Starts workers, all running [`larder_pipelines::views`]. Where there are several processes, it waits for the others
+    /// ([`assist`]).
     ///
     /// # Errors
-    /// [`DataflowError::Start`] where threads cannot be had.
-    pub fn start(count: usize) -> Result<Self, DataflowError> {
-        let count = count.max(1);
+    /// [`DataflowError::Start`] where threads cannot be had, [`DataflowError::Listen`] where the others cannot reach it.
+    pub fn start(cluster: &Cluster) -> Result<Self, DataflowError> {
+        let count = cluster.threads.max(1);
         let (output, outputs) = mpsc::channel();
         let (here, threads) = mpsc::channel();
         let (inputs, hands): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::sync_channel(EPOCHS_UNDER_WAY)).unzip();
         let hands = Mutex::new(hands.into_iter().map(Some).collect::<Vec<Option<Receiver<Hand>>>>());
         let shared = Mutex::new((output, here));
-        let config = timely::Config {
-            communication: timely::CommunicationConfig::Process(count),
-            worker: larder_pipelines::worker_config(),
-        };
-        let guards = timely::execute(config, move |worker| {
+        let is_shared = cluster.is_shared();
+        let arranged = Arc::new(Arranged::new());
+        let listener = arranged.clone();
+        let guards = cluster.execute(0, move |worker| {
+            listener.listen(worker);
             let Some(hands) = locked(&hands)[worker.index()].take() else { return };
             let output = {
                 let shared = locked(&shared);
@@ -69,20 +80,21 @@ impl Workers {
                 let _ = shared.1.send((worker.index(), std::thread::current()));
                 shared.0.clone()
             };
-            run(worker, &hands, &output);
-        })
-        .map_err(DataflowError::Start)?;
+            run(worker, is_shared, &hands, &output);
+        })?;
         let mut numbered = Vec::with_capacity(count);
         for _ in 0..count {
             numbered.push(threads.recv().map_err(|_| DataflowError::WorkerLost)?);
         }
         numbered.sort_by_key(|(index, _)| *index);
         Ok(Self {
+            cluster: cluster.clone(),
             inputs,
             threads: numbered.into_iter().map(|(_, thread)| thread).collect(),
             outputs,
             next_epoch: 0,
             next_done: 0,
+            arranged,
             _guards: guards,
         })
     }
@@ -116,9 +128,14 @@ impl Workers {
         Ok(changes)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.inputs.len()
+    /// How many updates arrangements hold, by name.
+    pub fn arranged(&self) -> BTreeMap<String, u64> {
+        self.arranged.updates()
+    }
+
+    /// Those of this process and of others.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     /// The epoch that [`Workers::send`] gives next.
@@ -135,13 +152,37 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// How long a worker sleeps when it has nothing to do and nobody wakes it.
 const NAP: Duration = Duration::from_millis(20);
 
+/// Runs the workers of another process than the first, until the first has no more use for them.
+///
+/// Waits for the first process. All that is taken in comes from there, and all that is computed goes there. A process that dies takes the
+/// others with it: `timely` then panics in a thread of its own, with a message that begins with [`BROKEN`].
+///
+/// # Errors
+/// [`DataflowError::Start`] where threads cannot be had, [`DataflowError::Listen`] where the others cannot reach it;
+/// [`DataflowError::WorkerLost`] where a worker panicked.
+pub fn assist(cluster: &Cluster, process: usize) -> Result<(), DataflowError> {
+    let guards = cluster.execute(process, |worker| {
+        let mut sessions = Sessions::default();
+        let probe = ProbeHandle::new();
+        worker.dataflow::<u64, _, _>(|scope| {
+            let views = larder_pipelines::views(sessions.inputs(scope));
+            ViewChanges::collect(views, true, &probe);
+        });
+    });
+    let done = guards?.join();
+    if done.into_iter().any(|done| done.is_err()) { Err(DataflowError::WorkerLost) } else { Ok(()) }
+}
+
+/// What the message of a panic begins with where a connection to another process is lost.
+pub const BROKEN: &str = "timely communication error: ";
+
 /// One worker: feeds the hands it is dealt into the dataflow, and hands back each epoch's changes when it is done.
-fn run(worker: &mut Worker, hands: &Receiver<Hand>, output: &Sender<(u64, ViewChanges)>) {
+fn run(worker: &mut Worker, is_shared: bool, hands: &Receiver<Hand>, output: &Sender<(u64, ViewChanges)>) {
     let probe = ProbeHandle::new();
     let mut sessions = Sessions::default();
     let changes = worker.dataflow::<u64, _, _>(|scope| {
         let views = larder_pipelines::views(sessions.inputs(scope));
-        ViewChanges::collect(views, &probe)
+        ViewChanges::collect(views, is_shared, &probe)
     });
     let mut under_way = VecDeque::new();
     loop {

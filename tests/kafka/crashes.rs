@@ -27,7 +27,7 @@ pub fn run(config: &Path) -> Child {
 }
 
 /// How much of the topic the lake covers.
-fn covered(lake: &Path, topic: &str, partitions: i32) -> u64 {
+pub fn covered(lake: &Path, topic: &str, partitions: i32) -> u64 {
     let Ok(lake) = Lake::open(lake) else { return 0 };
     (0..partitions).map(|partition| lake.covered(&format!("{topic}/{partition}")).unwrap().unwrap_or(0)).sum()
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod changes;
+mod cluster;
 mod crashes;
 mod poison;
 mod proxy;

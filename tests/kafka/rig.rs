@@ -250,7 +250,8 @@ pub fn refused(arguments: &[&str]) -> String {
 
 /// What the command reports.
 pub fn json(arguments: &[&str]) -> serde_json::Value {
-    serde_json::from_str(&done(&[&["--json"], arguments].concat())).unwrap()
+    let told = done(&[&["--json"], arguments].concat());
+    serde_json::from_str(&told).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {told}"))
 }
 
 /// The digest of each view, and how many rows each input table holds.
