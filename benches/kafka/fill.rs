@@ -106,6 +106,11 @@ impl<'a> Readings<'a> {
     }
 }
 
+/// How many appliances sent so many [`Readings`].
+pub fn appliances(readings: u64) -> u64 {
+    readings.div_ceil(KINDS.len() as u64).min(APPLIANCES)
+}
+
 /// So many [`Readings`] to a new topic.
 pub fn readings(brokers: &str, topic: &str, partitions: i32, many: u64) {
     let mut readings = Readings::new(Sender::new(brokers, topic, partitions, &[]));

@@ -2,7 +2,8 @@
 //! on one machine with the broker.
 //!
 //! `cargo bench --bench kafka -- [READINGS] [PICTURES]` (by default 2,000,000 and 5,000); with `LARDER_PEERS_PYTHON` naming a Python
-//! that has `pathway`, Pathway counts the same readings by appliance. `cargo bench --bench kafka -- backlog [READINGS]` lets 10,000,000
+//! that has `pathway`, Pathway counts the same readings by appliance, and so does Kafka Streams where `tests/kafka/broker streams` has
+//! fetched it. `cargo bench --bench kafka -- backlog [READINGS]` lets 10,000,000
 //! readings wait, takes them in, and samples the memory of the process: `backlog.csv` and `backlog.svg` in the folder that
 //! `LARDER_BENCH_OUT` names. `cargo bench --bench kafka -- soak [MINUTES] [READINGS A SECOND] [SEED]` (60, 100,000 and 1) sends without
 //! pause, kills at random, and samples into `soak.csv` and `soak.svg` there.
@@ -23,7 +24,7 @@ use std::{
 };
 
 use larder::service::resident_memory;
-use measure::{Cost, cost_of_child, here};
+use measure::{Cost, cost_and_answer, cost_of_child, here};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -132,6 +133,7 @@ fn load(broker: &Broker, folder: &Path, readings: u64, pictures: u64) {
     line("readings into all views and the lake", readings, cost_of_child(larder(&quick, &[])), Some(bare));
     line("the same again, all known", readings, cost_of_child(larder(&quick, &["--from", "earliest"])), Some(bare));
     pathway(broker, readings, bare);
+    streams(broker, folder, readings, bare);
 
     fill::seen(&broker.address, "seen", PARTITIONS, pictures * 20);
     let (counted, bare) = count(broker, "seen");
@@ -160,8 +162,46 @@ fn pathway(broker: &Broker, readings: u64, bare: Cost) {
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kafka/pathway_count.py");
     let mut command = Command::new(python);
-    command.args([script, &broker.address, "readings", &readings.to_string()]);
-    line("Pathway, readings counted by appliance", readings, cost_of_child(command), Some(bare));
+    command.args([script, &broker.address, "readings"]);
+    peer("Pathway, readings counted by appliance", &mut command, readings, bare);
+}
+
+/// Has Kafka Streams count them.
+fn streams(broker: &Broker, folder: &Path, readings: u64, bare: Cost) {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).unwrap();
+    let lib = cache.join("larder/kafka/streams/lib");
+    let (jars, classes) = (format!("{}/*", lib.display()), folder.join("classes"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kafka/StreamsCount.java");
+    let mut javac = Command::new("javac");
+    javac.args(["-cp", &jars, "-d"]).arg(&classes).arg(source);
+    let Some(Ok(compiled)) = lib.is_dir().then(|| javac.status()) else {
+        return println!("Kafka Streams: skipped; tests/kafka/broker streams fetches it, and a JDK");
+    };
+    assert!(compiled.success());
+    let mut command = Command::new("java");
+    command.arg("-cp").arg(format!("{}:{jars}", classes.display()));
+    command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
+    command.args(["StreamsCount", &broker.address, "readings", &readings.to_string()]).arg(folder.join("streams"));
+    let told = peer("Kafka Streams, readings counted by appliance", &mut command, readings, bare);
+    if let Some([wall, cpu]) = told.as_deref() {
+        line("the same, from its first record on", readings, Cost { wall: *wall, cpu: *cpu }, Some(bare));
+    }
+}
+
+/// Has another count the readings by appliance; what it tells besides their number and that of the appliances. One that comes to
+/// another count than was sent gets no rate.
+fn peer(what: &str, command: &mut Command, readings: u64, bare: Cost) -> Option<Vec<f64>> {
+    let (cost, answer) = cost_and_answer(command);
+    let mut words = answer.split_whitespace();
+    let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+    let (counted, appliances) = (number(), number());
+    if (counted, appliances) != (Some(readings), Some(fill::appliances(readings))) {
+        println!("{what}: WRONG, of {readings} readings of {} appliances: {answer}", fill::appliances(readings));
+        return None;
+    }
+    line(what, readings, cost, Some(bare));
+    words.map(|word| word.parse().ok()).collect()
 }
 
 /// Where samples go.

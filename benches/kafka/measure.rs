@@ -1,6 +1,11 @@
 //! Time, processor time and memory, as Linux tells them.
 
-use std::{fmt::Write as _, path::Path, process::Command, time::Instant};
+use std::{
+    fmt::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use super::chart::{Series, chart};
 
@@ -41,9 +46,16 @@ fn ticks(field: usize) -> f64 {
 
 /// Runs a program, which must end well.
 pub fn cost_of_child(mut command: Command) -> Cost {
+    cost_and_answer(&mut command).0
+}
+
+/// The same, and what it prints where it is not told to print elsewhere.
+pub fn cost_and_answer(command: &mut Command) -> (Cost, String) {
     let (began, before) = (Instant::now(), children());
-    assert!(command.status().unwrap().success(), "{command:?} failed");
-    Cost { wall: began.elapsed().as_secs_f64(), cpu: children() - before }
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{command:?} failed");
+    let cost = Cost { wall: began.elapsed().as_secs_f64(), cpu: children() - before };
+    (cost, String::from_utf8(output.stdout).unwrap())
 }
 
 /// Writes `backlog.csv` and `backlog.svg`: MiB over seconds.

@@ -1,12 +1,12 @@
-"""Counts the records of a topic by their key with Pathway, and says so where it counts another number than it should.
+"""Counts the records of a topic by their key with Pathway, and prints how many it counted, under how many keys.
 
-pathway_count.py BROKERS TOPIC RECORDS
+pathway_count.py BROKERS TOPIC
 """
 import sys
 
 import pathway as pw
 
-brokers, topic, records = sys.argv[1], sys.argv[2], int(sys.argv[3])
+brokers, topic = sys.argv[1:]
 settings = {
     "bootstrap.servers": brokers,
     "group.id": "pathway",
@@ -25,5 +25,4 @@ def change(key, row, time, is_addition):
 
 pw.io.subscribe(counts, on_change=change)
 pw.run(monitoring_level=pw.MonitoringLevel.NONE)
-if sum(held.values()) != records:
-    sys.exit(f"counted {sum(held.values())} of {records}")
+print(sum(held.values()), len(held))

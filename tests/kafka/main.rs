@@ -21,8 +21,13 @@ use tempfile::TempDir;
 
 /// A folder with the recordings of two simulated appliances over a day.
 fn kitchen() -> (TempDir, Vec<PathBuf>) {
+    kitchen_over(1)
+}
+
+/// The same over so many days.
+fn kitchen_over(days: u32) -> (TempDir, Vec<PathBuf>) {
     let dir = tempfile::tempdir().unwrap();
-    simulate(&Options { appliances: 2, days: 1, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
+    simulate(&Options { appliances: 2, days, seed: 5, output: dir.path().to_owned() }, &|_| ()).unwrap();
     let feeds = std::fs::read_dir(dir.path().join("feeds")).unwrap();
     let mut recordings: Vec<PathBuf> = feeds.map(|file| file.unwrap().path()).collect();
     recordings.sort();

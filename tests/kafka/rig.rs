@@ -118,6 +118,26 @@ impl Broker {
         end.try_into().unwrap()
     }
 
+    /// How a consumer group fares, as the broker calls it: `Stable`, or one of two states in the midst of a rebalance. Empty where
+    /// the broker does not know yet.
+    pub fn group_state(&self, group: &str) -> String {
+        let groups = self.admin().inner().fetch_group_list(Some(group), Duration::from_secs(10));
+        groups.ok().and_then(|all| Some(all.groups().first()?.state().to_owned())).unwrap_or_default()
+    }
+
+    /// How many records of a topic a consumer group has covered.
+    pub fn group_covered(&self, group: &str, topic: &str, partitions: i32) -> u64 {
+        let mut config = ClientConfig::new();
+        let consumer: BaseConsumer =
+            config.set("bootstrap.servers", &self.address).set("group.id", group).create().unwrap();
+        let mut places = rdkafka::TopicPartitionList::new();
+        places.add_partition_range(topic, 0, partitions - 1);
+        // none where the broker does not know the group yet
+        let Ok(covered) = consumer.committed_offsets(places, Duration::from_secs(10)) else { return 0 };
+        let offsets = covered.elements().into_iter().filter_map(|place| place.offset().to_raw());
+        offsets.filter_map(|offset| u64::try_from(offset).ok()).sum()
+    }
+
     /// Sends records to a partition.
     pub fn produce(&self, topic: &str, partition: i32, values: &[Option<&[u8]>]) {
         let records = values.iter().map(|value| {
@@ -126,6 +146,13 @@ impl Broker {
             record
         });
         self.send(records);
+    }
+
+    /// Sends frames to so many partitions in turn.
+    pub fn produce_in_turn(&self, topic: &str, partitions: i32, values: &[Vec<u8>]) {
+        let record =
+            |(value, partition): (_, i32)| BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(value);
+        self.send(values.iter().map(Vec::as_slice).zip((0..partitions).cycle()).map(record));
     }
 
     /// Sends records to partition 0, whose timestamps are a second apart from `millis` on.

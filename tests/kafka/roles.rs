@@ -1,23 +1,65 @@
 //! Vision by itself: as many processes as one likes, which come and go.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
-use larder::lake::Lake;
+use larder::{
+    feeds::{Event, Feed as _, recording::Recording},
+    lake::Lake,
+};
 use larder_records::{
     ApplianceId, DeadLetter, DeadReason, Frame, Image, ImageEncoding, Modality, Names, Payload, SensorId, Time,
     wire::encode_frame,
 };
 use prost::Message as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 
-use super::{kitchen, learn, replay, rig};
+use super::{crashes::number, kitchen, kitchen_over, learn, replay, rig, take_in};
 
-fn look_out(config: &Path) -> Child {
+/// The configuration of workers of a group, with further keys and properties.
+fn lookout(broker: &rig::Broker, kitchen: &TempDir, group: &str, topics: [&str; 2], keys: [&str; 2]) -> PathBuf {
+    let ([from, to], [head, properties]) = (topics, keys);
+    let text = format!(
+        "catalogue = \"catalogue\"\nscenes = \"scenes\"\n{head}[kafka]\ngroup = \"{group}\"\nsightings_topic = \"{to}\"\n\
+         [kafka.properties]\n{properties}[kafka.topics]\n{from} = \"frames\"\n"
+    );
+    broker.config(kitchen.path(), group, &text)
+}
+
+/// Few records between one word to the group and the next; and who is dead is missed soon.
+const HASTY: [&str; 2] = ["[epoch]\nevents = 24\n", "\"session.timeout.ms\" = 2000\n\"heartbeat.interval.ms\" = 700\n"];
+
+/// A worker, which ends with its test.
+struct Worker(Child);
+
+impl Worker {
+    fn kill(mut self) {
+        rig::kill(self.0.id(), "-9");
+        assert!(!self.0.wait().unwrap().success(), "it ended before it was killed");
+    }
+
+    /// Ends it in good order.
+    fn end(mut self) {
+        rig::kill(self.0.id(), "-TERM");
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // one that has ended needs no more
+        let _ = (self.0.kill(), self.0.wait());
+    }
+}
+
+fn look_out(config: &Path) -> Worker {
     let mut command = rig::larder(&["--quiet", "vision", "--config", rig::text(config)]);
-    command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+    Worker(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
 }
 
 /// Counts of a table's rows.
@@ -42,11 +84,19 @@ fn no_picture() -> Vec<u8> {
 
 /// Waits until `there` is.
 fn wait(what: &str, there: impl Fn() -> bool) {
+    assert!(came(Duration::from_secs(300), there), "in five minutes there was no {what}");
+}
+
+/// Waits until `there` is, or so long; whether it came to be.
+fn came(patience: Duration, there: impl Fn() -> bool) -> bool {
     let began = Instant::now();
     while !there() {
-        assert!(began.elapsed() < Duration::from_secs(300), "in five minutes there was no {what}");
+        if began.elapsed() > patience {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(200));
     }
+    true
 }
 
 #[test]
@@ -67,30 +117,26 @@ fn vision_workers_that_are_killed_and_added_change_no_table() {
     broker.topic("seen", 3);
     // what nobody can read comes first
     broker.produce("cameras", 2, &[Some(b"\xff\xff garbage"), Some(&no_picture())]);
-    let lookout = "catalogue = \"catalogue\"\nscenes = \"scenes\"\n[epoch]\nevents = 64\n[kafka]\ngroup = \"lookouts\"\nsightings_topic = \"seen\"\n\
-                   [kafka.properties]\n\"session.timeout.ms\" = 6000\n[kafka.topics]\ncameras = \"frames\"\n";
-    let lookout = broker.config(kitchen.path(), "lookout", lookout);
+    let keys = ["[epoch]\nevents = 64\n", "\"session.timeout.ms\" = 6000\n"];
+    let lookout = lookout(broker, &kitchen, "lookouts", ["cameras", "seen"], keys);
     let run =
         "catalogue = \"catalogue\"\n[commit]\nmilliseconds = 200\n[kafka]\n[kafka.topics]\nseen = \"sightings\"\n";
     let run = broker.config(kitchen.path(), "lake", run);
-    let (mut first, mut second) = (look_out(&lookout), look_out(&lookout));
+    let (first, second) = (look_out(&lookout), look_out(&lookout));
     let mut analytics =
         rig::larder(&["--quiet", "run", "--config", rig::text(&run)]).stdout(Stdio::null()).spawn().unwrap();
     replay(&recordings, &["--to-kafka", &broker.address, "--topic", "cameras"]);
     wait("frame", || rows(&at("lake"), "frames") > frames / 10);
-    rig::kill(first.id(), "-9");
-    first.wait().unwrap();
+    first.kill();
     let killed_at = rows(&at("lake"), "frames");
-    let mut third = look_out(&lookout);
+    let third = look_out(&lookout);
     wait("end of the frames", || {
         rows(&at("lake"), "frames") == frames && rows(&at("lake"), "readings") == rows(&at("replayed"), "readings")
     });
     wait("dead letter", || rows(&at("lake"), "dead_letters") == 2);
     println!("{killed_at} of {frames} frames were in when a worker was killed");
-    for child in [&mut second, &mut third] {
-        rig::kill(child.id(), "-TERM");
-        assert!(child.wait().unwrap().success());
-    }
+    second.end();
+    third.end();
     rig::kill(analytics.id(), "-TERM");
     assert!(analytics.wait().unwrap().success());
     // all that the workers sent, twice or not, and the same again from the start
@@ -104,6 +150,124 @@ fn vision_workers_that_are_killed_and_added_change_no_table() {
     let (views, mut inputs) = rig::contents(&at("lake"));
     inputs.retain(|(table, _)| table != "dead_letters");
     assert_eq!((views, inputs), expected);
+}
+
+/// Partitions that workers share.
+const SHARED: i32 = 6;
+
+/// All pictures and doors of recordings, and a few of the other readings.
+fn mostly_pictures(recordings: &[PathBuf]) -> Vec<Vec<u8>> {
+    let (mut names, mut values, mut others) = (Names::default(), Vec::new(), 0_u64);
+    for path in recordings {
+        let mut recording = Recording::open(path).unwrap();
+        while let Some((_, event)) = recording.next_entry(&mut names).unwrap() {
+            let Ok(Event::Frame(frame)) = event else { continue };
+            let kept = frame.modality.is_image() || frame.modality == Modality::Door;
+            others += u64::from(!kept);
+            if kept || others.is_multiple_of(200) {
+                values.push(encode_frame(&frame, &names).unwrap().encode_to_vec());
+            }
+        }
+    }
+    values
+}
+
+/// Workers that share the partitions of a topic, and what comes of it.
+struct Crew<'a> {
+    broker: &'a rig::Broker,
+    kitchen: &'a TempDir,
+    group: String,
+    config: PathBuf,
+    sent: u64,
+}
+
+impl<'a> Crew<'a> {
+    fn new(broker: &'a rig::Broker, kitchen: &'a TempDir, group: &str) -> Self {
+        let (shared, seen) = (format!("shared-{group}"), format!("seen-{group}"));
+        broker.topic(&shared, SHARED);
+        broker.topic(&seen, 3);
+        let config = lookout(broker, kitchen, group, [&shared, &seen], HASTY);
+        Self { broker, kitchen, group: group.to_owned(), config, sent: 0 }
+    }
+
+    /// Sends records to the partitions in turn.
+    fn send(&mut self, values: &[Vec<u8>]) {
+        self.broker.produce_in_turn(&format!("shared-{}", self.group), SHARED, values);
+        self.sent += values.len() as u64;
+    }
+
+    fn state(&self) -> String {
+        self.broker.group_state(&self.group)
+    }
+
+    fn covered(&self) -> u64 {
+        self.broker.group_covered(&self.group, &format!("shared-{}", self.group), SHARED)
+    }
+
+    /// One worker sees what is left. What the lake holds then.
+    fn finish(&self) -> rig::Contents {
+        // what a worker could not tell the group in the midst of a rebalance comes again to the next
+        let done = (0..30).any(|_| {
+            let last = look_out(&self.config);
+            let done = came(Duration::from_secs(10), || self.covered() == self.sent);
+            last.end();
+            done
+        });
+        assert!(done, "{} of {} records were covered", self.covered(), self.sent);
+        let group = &self.group;
+        let run = format!("catalogue = \"catalogue\"\n[kafka]\n[kafka.topics]\nseen-{group} = \"sightings\"\n");
+        let lake = format!("lake-{group}");
+        let ran = take_in(&self.broker.config(self.kitchen.path(), &lake, &run));
+        println!("{group}: of {} records came {}", self.sent, ran["events"]);
+        rig::contents(&self.kitchen.path().join(lake))
+    }
+}
+
+/// Repeat it with other moments: `LARDER_KILLS=100 LARDER_SEED=7 cargo test --test kafka rebalance`.
+#[test]
+fn workers_that_are_killed_in_the_midst_of_a_rebalance_lose_no_frame_and_add_none() {
+    let broker = rig::Broker::shared();
+    let (kitchen, recordings) = kitchen_over(2);
+    learn(&kitchen, &recordings);
+    let values = mostly_pictures(&recordings);
+    let mut crew = Crew::new(broker, &kitchen, "undisturbed");
+    crew.send(&values);
+    let expected = crew.finish();
+    let frames = rows(&kitchen.path().join("lake-undisturbed"), "frames");
+    assert!(frames > 100, "{frames} frames are too few to be killed among");
+    assert!(expected.0.iter().any(|(view, rows, _)| view == "inventory" && *rows > 5), "{expected:?}");
+
+    let (kills, seed) = (number("LARDER_KILLS", 4), number("LARDER_SEED", 1));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (mut groups, mut killed) = (0, 0);
+    while killed < kills {
+        groups += 1;
+        let mut crew = Crew::new(broker, &kitchen, &format!("group-{groups}"));
+        let mut workers = vec![look_out(&crew.config), look_out(&crew.config)];
+        let mut told = Vec::new();
+        for values in values.chunks(values.len().div_ceil(4)) {
+            if killed == kills {
+                crew.send(values);
+                continue;
+            }
+            wait("group at rest", || crew.state() == "Stable");
+            workers.push(look_out(&crew.config));
+            // one that was over between two looks is missed
+            came(Duration::from_secs(5), || crew.state().ends_with("Rebalance"));
+            crew.send(values);
+            std::thread::sleep(Duration::from_millis(random.random_range(0..400)));
+            let newest = workers.len() - 1;
+            let which = if killed % 3 == 2 { newest } else { random.random_range(0..newest) };
+            let state = crew.state();
+            let before = crew.covered();
+            workers.remove(which).kill();
+            killed += 1;
+            told.push((if which == newest { "new" } else { "old" }, state, before, crew.sent));
+        }
+        println!("seed {seed}: who was killed, what the group was at, what was covered, and sent: {told:?}");
+        workers.into_iter().for_each(Worker::end);
+        assert_eq!(crew.finish(), expected, "seed {seed}, {}", crew.group);
+    }
 }
 
 #[test]
@@ -123,10 +287,9 @@ fn what_another_vision_saw_is_a_dead_letter_and_is_not_mixed_in() {
     let take_in = || rig::json(&["run", "--config", rig::text(&run), "--until-end"]);
     let number = |ran: &serde_json::Value, what: &str| ran[what].as_u64().unwrap();
     let look = |config: &Path, frames: u64| {
-        let mut child = look_out(config);
+        let child = look_out(config);
         wait("end of the topic", || broker.end("one", 0) == frames);
-        rig::kill(child.id(), "-TERM");
-        assert!(child.wait().unwrap().success());
+        child.end();
     };
     let all = broker.end("raw", 0);
     look(&lookout("plain", ""), all);
