@@ -274,6 +274,10 @@ fn race<D: Detector>(
                 })
             });
         });
+        if best == Duration::MAX {
+            // Left out by the filter.
+            continue;
+        }
         let pictures = if share == Share::Pictures { 2.0 } else { 1.0 };
         let ours = best.as_secs_f64() / pictures;
         let mut line = format!(
