@@ -96,8 +96,8 @@ pub(crate) fn run() -> ExitCode {
         _ => LevelFilter::DEBUG,
     };
     // what the library of the lake complains of comes back as an error, and is told once
-    let filter =
-        std::env::var("LARDER_LOG").unwrap_or_else(|_| "delta_kernel=off,delta_kernel_default_engine=off".to_owned());
+    let filter = std::env::var("LARDER_LOG")
+        .unwrap_or_else(|_| format!("{level},delta_kernel=off,delta_kernel_default_engine=off"));
     let filter = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(filter);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
     if arguments.cpu {
