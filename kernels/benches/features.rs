@@ -294,7 +294,8 @@ fn race<D: Detector>(
             line += &format!("; OpenCV {:8.2} ms, {points} points: {:5.2} times", seconds * 1e3, seconds / ours);
         }
         match alone {
-            None => alone = Some(ours),
+            None if share == Share::Alone => alone = Some(ours),
+            None => {}
             Some(alone) => line += &format!("; {:4.2} times one thread", alone / ours),
         }
         lines.push(line);

@@ -8,7 +8,7 @@ use larder_cuda_host::fake_driver;
 /// A picture that is worth opening a GPU for.
 fn picture(path: &Path) {
     let pixel = |x: u32, y: u32| {
-        let shade = (x / 37 * 53 ^ y / 41 * 29) as u8;
+        let shade = ((x / 37 * 53) ^ (y / 41 * 29)) as u8;
         image::Rgb([shade, shade / 2, 255 - shade])
     };
     image::RgbImage::from_fn(2500, 2100, pixel).save(path).unwrap();
