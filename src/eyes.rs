@@ -13,7 +13,10 @@ use larder_pipelines::vision::{
 use larder_records::{ApplianceId, DeadReason, Digest, Frame, FrameResult, Image, ImageEncoding, Names, Position};
 use rayon::prelude::*;
 
-use crate::catalogue::{Catalogue, CatalogueError, Reference};
+use crate::{
+    catalogue::{Catalogue, CatalogueError, Reference},
+    gpu,
+};
 
 /// Why vision cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,7 @@ pub struct Eyes {
     by_appliance: HashMap<ApplianceId, Vision>,
     others: Vision,
     name: Digest,
+    asks_features: bool,
 }
 
 impl Eyes {
@@ -80,7 +84,7 @@ impl Eyes {
         let parts = parts.iter().map(|(id, vision)| [id.to_le_bytes().as_slice(), &vision.0.to_le_bytes()].concat());
         let parts: Vec<Vec<u8>> = [others.fingerprint().0.to_le_bytes().to_vec()].into_iter().chain(parts).collect();
         let name = Digest::of_parts(parts.iter().map(Vec::as_slice));
-        Self { by_appliance, others, name }
+        Self { by_appliance, others, name, asks_features: config.features.is_some() }
     }
 
     fn of(&self, appliance: ApplianceId) -> &Vision {
@@ -102,7 +106,27 @@ impl Eyes {
     /// # Errors
     /// [`VisionError`] where the picture is damaged or too large.
     pub fn see(&self, frame: &Frame, scratch: &mut Scratch) -> Result<FrameResult, VisionError> {
-        self.of(frame.appliance).see(frame, scratch)
+        let vision = self.of(frame.appliance);
+        if !self.asks_features {
+            return vision.see(frame, scratch);
+        }
+        // Boxes to come are without number.
+        gpu::with_finder(usize::MAX, |finder| {
+            std::mem::swap(finder, scratch.finder_mut());
+            let seen = vision.see(frame, scratch);
+            std::mem::swap(finder, scratch.finder_mut());
+            seen
+        })
+    }
+
+    /// What vision runs on: `CPU (AVX-512, 2 threads)`, or where it asks for local features and there is a GPU that has not failed,
+    /// `CPU (AVX-512, 2 threads), local features on GPU NAME`.
+    pub fn backend(&self) -> String {
+        let cpu = format!("CPU ({}, {} threads)", vectors(simd::used()), rayon::current_num_threads());
+        match self.asks_features.then(gpu::name) {
+            Some(Ok(name)) => format!("{cpu}, local features on GPU {name}"),
+            _ => cpu,
+        }
     }
 }
 
@@ -113,11 +137,6 @@ pub fn see_all(eyes: Option<&Eyes>, images: &[(Position, Frame)]) -> Vec<Result<
         None => Err((DeadReason::UnknownSchema, "there is no vision to see pictures with".to_owned())),
     };
     images.par_iter().map_init(Scratch::default, |scratch, (_, frame)| look(scratch, frame)).collect()
-}
-
-/// What vision runs on: `CPU (AVX-512, 2 threads)`. A GPU is not used: vision looks at one frame at a time.
-pub fn backend() -> String {
-    format!("CPU ({}, {} threads)", vectors(simd::used()), rayon::current_num_threads())
 }
 
 /// The instruction set that loops over pixels are run on, in words.
@@ -192,16 +211,19 @@ pub fn read_references(
     let models = Models::load(config, |file| fs::read(file))?;
     let mut references = References::with_models(models);
     let Some(catalogue) = catalogue else { return Ok(references) };
-    for entry in catalogue.products() {
-        let product = entry.product(names).map_err(CatalogueError::from)?.id;
-        for Reference { picture: path, bounds } in catalogue.references(&entry.sku)? {
-            let data = fs::read(&path).map_err(|source| EyesError::Io { path: path.clone(), source })?;
-            references
-                .add(product, &picture(data), bounds, Some(scene), config)
-                .map_err(|source| EyesError::Reference { path, source })?;
+    let pixels = if config.features.is_some() { usize::MAX } else { 0 };
+    gpu::with_finder(pixels, |finder| {
+        for entry in catalogue.products() {
+            let product = entry.product(names).map_err(CatalogueError::from)?.id;
+            for Reference { picture: path, bounds } in catalogue.references(&entry.sku)? {
+                let data = fs::read(&path).map_err(|source| EyesError::Io { path: path.clone(), source })?;
+                references
+                    .add(product, &picture(data), bounds, Some(scene), config, finder)
+                    .map_err(|source| EyesError::Reference { path, source })?;
+            }
         }
-    }
-    Ok(references)
+        Ok(references)
+    })
 }
 
 /// The bytes of a picture file; what begins as no picture is left to the JPEG decoder to refuse.

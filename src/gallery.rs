@@ -19,7 +19,7 @@ use crate::{
     catalogue::{Catalogue, CatalogueError, Reference},
     eyes::picture,
     files::{Mapped, replace},
-    wholes,
+    gpu, wholes,
 };
 
 /// Why the gallery of a catalogue cannot be had.
@@ -137,6 +137,8 @@ impl Shelf {
 
 /// Pictures that are looked at before they are taken into the index: as many as fit memory easily.
 const BATCH: usize = 256;
+/// Pixels of a reference picture as it is looked at, about.
+const PIXELS: usize = 640 * 480;
 /// A vocabulary is learnt from so many pictures at most.
 const SAMPLE: usize = 2048;
 
@@ -209,10 +211,12 @@ impl<S: Fn() + Sync> Opening<'_, S> {
     /// Looks at reference pictures, on all cores: at their features, and at the whole of those that are not kept yet.
     fn look(&mut self, numbers: Vec<u64>) -> Result<Vec<(u64, ProductId, Look)>, ShelfError> {
         let limits = VisionConfig::default().limits();
+        let pixels = PIXELS * numbers.len();
         let one = |number: u64| {
             let Some(shown) = self.shown.get(&number) else { return Ok(None) };
-            let look =
-                Look::at_reference(&shown.picture()?, shown.bounds, limits).map_err(|source| shown.unusable(source))?;
+            let picture = shown.picture()?;
+            let look = gpu::with_finder(pixels, |finder| Look::at_reference(&picture, shown.bounds, limits, finder))
+                .map_err(|source| shown.unusable(source))?;
             let new = !self.wholes.contains_key(&number);
             let whole = new.then(|| self.embedder.reference(look.image())).transpose();
             (self.seen)();

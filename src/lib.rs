@@ -17,6 +17,7 @@ pub mod eyes;
 pub mod feeds;
 pub mod files;
 pub mod gallery;
+pub mod gpu;
 pub mod lake;
 pub mod lookout;
 pub mod picture;

@@ -274,6 +274,10 @@ fn race<D: Detector>(
                 })
             });
         });
+        if best == Duration::MAX {
+            // Left out by the filter.
+            continue;
+        }
         let pictures = if share == Share::Pictures { 2.0 } else { 1.0 };
         let ours = best.as_secs_f64() / pictures;
         let mut line = format!(
@@ -290,7 +294,8 @@ fn race<D: Detector>(
             line += &format!("; OpenCV {:8.2} ms, {points} points: {:5.2} times", seconds * 1e3, seconds / ours);
         }
         match alone {
-            None => alone = Some(ours),
+            None if share == Share::Alone => alone = Some(ours),
+            None => {}
             Some(alone) => line += &format!("; {:4.2} times one thread", alone / ours),
         }
         lines.push(line);

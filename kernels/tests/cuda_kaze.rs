@@ -4,20 +4,22 @@
 mod cuda;
 mod noise;
 
-use cuda::HostMachine;
+use std::{cell::Cell, rc::Rc};
+
+use cuda::{HostMachine, HostMemory};
 use larder_cuda_host::{Build, Order};
 use larder_kernels::{
     ImageGrey8, ImageRgb8,
     change::colour_change,
     components::{ComponentScratch, components},
     cuda::{
-        Gpu, Machine,
+        Gpu, Launch, Machine, Memory,
         backend::{FrameBackend, FrameParams, Seen},
         cache::NoStore,
     },
     features::{BinaryFeatures, FloatFeatures},
     kaze::{
-        Akaze, AkazeParams, AkazeScratch, Diffusivity, Kaze, KazeParams, KazeScratch,
+        Akaze, AkazeParams, AkazeScratch, Backend, Diffusivity, Finder, Kaze, KazeParams, KazeScratch,
         cuda::{DeviceAkaze, DeviceKaze},
     },
     letterbox::{InputFormat, letterbox},
@@ -286,4 +288,226 @@ fn more_candidates_than_there_was_room_for_are_all_looked_at() {
     let picture = ImageGrey8::from_pixels(400, 300, (0..400 * 300).map(|_| next()).collect()).unwrap();
     let params = AkazeParams { n_octaves: 1, threshold: 0.0, upright: true, ..AkazeParams::default() };
     check_akaze(&machine, params, &[picture], 500);
+}
+
+/// What was asked of a [`Watched`] machine.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Of everything.
+    calls: Cell<usize>,
+    /// From which call on it fails.
+    fails_at: Cell<Option<usize>>,
+    recordings: Cell<usize>,
+    replays: Cell<usize>,
+    /// Bytes that are reserved now.
+    held: Cell<usize>,
+}
+
+/// The host shim, watched.
+#[derive(Debug)]
+struct Watched {
+    host: HostMachine,
+    asked: Rc<Asked>,
+}
+
+#[derive(Debug)]
+struct WatchedMemory {
+    memory: HostMemory,
+    asked: Rc<Asked>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("call {0} failed")]
+struct Fails(usize);
+
+impl Watched {
+    fn new(order: Order) -> (Self, Rc<Asked>) {
+        let asked = Rc::<Asked>::default();
+        (Self { host: HostMachine::new(Build::Plain, order), asked: asked.clone() }, asked)
+    }
+
+    fn call(&self) -> Result<(), Fails> {
+        let call = self.asked.calls.replace(self.asked.calls.get() + 1);
+        if self.asked.fails_at.get().is_some_and(|at| call >= at) { Err(Fails(call)) } else { Ok(()) }
+    }
+}
+
+impl Memory for WatchedMemory {
+    fn address(&self) -> u64 {
+        self.memory.address()
+    }
+    fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+}
+
+impl Drop for WatchedMemory {
+    fn drop(&mut self) {
+        self.asked.held.update(|held| held - self.memory.bytes());
+    }
+}
+
+impl Machine for Watched {
+    type Error = Fails;
+    type Memory = WatchedMemory;
+    type Graph = Vec<Launch>;
+
+    fn reserve(&self, bytes: usize) -> Result<WatchedMemory, Fails> {
+        self.call()?;
+        self.asked.held.update(|held| held + bytes);
+        Ok(WatchedMemory { memory: self.host.reserve(bytes).unwrap(), asked: self.asked.clone() })
+    }
+    fn put(&self, into: &WatchedMemory, at: usize, bytes: &[u8]) -> Result<(), Fails> {
+        self.call()?;
+        self.host.put(&into.memory, at, bytes).unwrap();
+        Ok(())
+    }
+    fn get(&self, from: &WatchedMemory, at: usize, into: &mut [u8]) -> Result<(), Fails> {
+        self.call()?;
+        self.host.get(&from.memory, at, into).unwrap();
+        Ok(())
+    }
+    fn run(&self, launch: &Launch) -> Result<(), Fails> {
+        self.call()?;
+        self.host.run(launch).unwrap();
+        Ok(())
+    }
+    fn record(&self, work: &mut dyn FnMut() -> Result<(), Fails>) -> Result<Vec<Launch>, Fails> {
+        self.call()?;
+        self.asked.recordings.update(|count| count + 1);
+        let mut done = Ok(());
+        let recorded = self.host.record(&mut || {
+            done = work();
+            Ok(())
+        });
+        done.map(|()| recorded.unwrap())
+    }
+    fn replay(&self, graph: &Vec<Launch>) -> Result<(), Fails> {
+        self.call()?;
+        self.asked.replays.update(|count| count + 1);
+        self.host.replay(graph).unwrap();
+        Ok(())
+    }
+}
+
+fn assert_finds_kaze(finder: &mut Finder, kaze: &Kaze, picture: &ImageGrey8, on: Backend) {
+    let (mut found, expected) = (FloatFeatures::default(), kaze_on_cpu(kaze, picture));
+    let size = (picture.width(), picture.height());
+    assert_eq!(finder.kaze(kaze, picture, &mut found), on, "{size:?}");
+    assert_eq!(found.keypoints, expected.keypoints, "{size:?}");
+    let bits = |features: &FloatFeatures| -> Vec<u32> {
+        features.descriptors.values().iter().map(|value| value.to_bits()).collect()
+    };
+    assert_eq!(bits(&found), bits(&expected), "{size:?}");
+}
+
+fn assert_finds_akaze(finder: &mut Finder, akaze: &Akaze, picture: &ImageGrey8, on: Backend) {
+    let mut found = BinaryFeatures::default();
+    assert_eq!(finder.akaze(akaze, picture, &mut found), on);
+    assert_eq!(found, akaze_on_cpu(akaze, picture));
+}
+
+#[test]
+fn pictures_of_mixed_sizes_have_the_features_of_the_cpu_whatever_was_seen_before() {
+    let few = KazeParams { n_octaves: 2, n_octave_layers: 3, threshold: 0.0005, ..KazeParams::default() };
+    let kazes = [few, KazeParams { extended: true, max_points: 9, ..few }].map(Kaze::new);
+    let akaze = Akaze::new(AkazeParams { n_octaves: 2, threshold: 0.0005, ..AkazeParams::default() });
+    for order in cuda::ORDERS {
+        let (machine, asked) = Watched::new(order);
+        let mut finder = Finder::on(machine);
+        // Larger and smaller than what was there, and back.
+        let sizes = [(91, 64), (131, 93), (91, 64), (91, 64), (70, 110), (300, 14), (131, 93), (91, 64)];
+        for (seed, (width, height)) in sizes.into_iter().enumerate() {
+            let picture = picture(width, height, seed as u64);
+            assert_finds_kaze(&mut finder, &kazes[seed % 2], &picture, Backend::Machine);
+            assert_finds_kaze(&mut finder, &kazes[0], &picture, Backend::Machine);
+            assert_finds_akaze(&mut finder, &akaze, &picture, Backend::Machine);
+        }
+        assert!(asked.recordings.get() > 0 && asked.replays.get() > asked.recordings.get());
+        assert_eq!(finder.failure(), None);
+    }
+}
+
+#[test]
+fn only_sizes_that_come_again_are_recorded_and_those_not_seen_for_longest_are_forgotten() {
+    let (machine, asked) = Watched::new(Order::Forward);
+    let mut finder = Finder::on(machine);
+    // As few launches as can be.
+    let akaze = Akaze::new(AkazeParams { n_octaves: 1, n_octave_layers: 1, ..AkazeParams::default() });
+    let mut see = |width: usize| {
+        assert_finds_akaze(&mut finder, &akaze, &picture(width, 42, width as u64), Backend::Machine);
+        (asked.recordings.get(), asked.replays.get())
+    };
+    // The largest first: all others have room where it had.
+    assert_eq!(see(200), (0, 0));
+    assert_eq!(see(200), (1, 1));
+    assert_eq!(see(200), (1, 2));
+    (100..163).for_each(|width| assert_eq!(see(width), (1, 2)));
+    let held = asked.held.get();
+    assert_eq!(see(200), (1, 3), "64 sizes are remembered");
+    (163..183).for_each(|width| assert_eq!(see(width), (1, 3)));
+    assert_eq!(see(100), (1, 3), "it was forgotten");
+    assert_eq!(see(182), (2, 4), "it was not");
+    assert_eq!(see(200), (2, 5), "nor was one seen between");
+    // Pictures and what is written of a size, and no more.
+    assert!(asked.held.get() < held + 64 * 20 * 42 + 64, "{held}, {}", asked.held.get());
+}
+
+#[test]
+fn a_machine_that_fails_leaves_the_features_of_the_cpu_and_its_reason() {
+    let kaze = Kaze::new(KazeParams { n_octaves: 1, n_octave_layers: 3, threshold: 0.0005, ..KazeParams::default() });
+    let pictures = [(80, 64, 1), (80, 64, 2), (80, 64, 3), (96, 70, 4)].map(|(w, h, seed)| picture(w, h, seed));
+    let (machine, asked) = Watched::new(Order::Forward);
+    let mut finder = Finder::on(machine);
+    pictures.iter().for_each(|picture| assert_finds_kaze(&mut finder, &kaze, picture, Backend::Machine));
+    let calls = asked.calls.get();
+    drop(finder);
+    assert_eq!(asked.held.get(), 0);
+    for fails_at in (0..calls).step_by(calls / 23) {
+        let (machine, asked) = Watched::new(Order::Forward);
+        asked.fails_at.set(Some(fails_at));
+        let mut finder = Finder::on(machine);
+        for picture in &pictures {
+            let mut features = FloatFeatures::default();
+            let on = finder.kaze(&kaze, picture, &mut features);
+            assert_eq!(features, kaze_on_cpu(&kaze, picture));
+            assert_eq!(on == Backend::Cpu, asked.calls.get() > fails_at);
+        }
+        assert_eq!(finder.failure(), Some(format!("call {fails_at} failed").as_str()));
+        assert_eq!((asked.calls.get(), asked.held.get()), (fails_at + 1, 0), "it is asked no more, and holds nothing");
+    }
+}
+
+#[test]
+fn what_a_machine_does_not_do_as_the_cpu_does_is_left_to_the_cpu() {
+    let mut finder = Finder::on(HostMachine::new(Build::Plain, Order::Forward));
+    let small = KazeParams { n_octaves: 1, threshold: 0.0005, ..KazeParams::default() };
+    for diffusivity in [Diffusivity::PmG1, Diffusivity::Weickert] {
+        let kaze = Kaze::new(KazeParams { diffusivity, ..small });
+        assert_finds_kaze(&mut finder, &kaze, &picture(96, 72, 5), Backend::Cpu);
+    }
+    // Too small to be worth it, or to have any.
+    for (width, height) in [(40, 30), (5000, 2), (0, 0)] {
+        assert_finds_kaze(&mut finder, &Kaze::new(small), &picture(width, height, 1), Backend::Cpu);
+    }
+    // Noise has a maximum every few pixels.
+    let noisy = (0..800 * 600).map(|at| noise(3, at) as u8).collect();
+    let noisy = ImageGrey8::from_pixels(800, 600, noisy).unwrap();
+    let flat =
+        AkazeParams { n_octaves: 1, n_octave_layers: 4, threshold: 0.0, upright: true, ..AkazeParams::default() };
+    assert!(akaze_on_cpu(&Akaze::new(flat), &noisy).keypoints.len() > 1000);
+    assert_finds_akaze(&mut finder, &Akaze::new(flat), &noisy, Backend::Cpu);
+    assert_eq!(finder.failure(), None);
+    assert_finds_kaze(&mut finder, &Kaze::new(small), &picture(96, 72, 5), Backend::Machine);
+    let mut finder = Finder::default();
+    assert_finds_kaze(&mut finder, &Kaze::new(small), &picture(96, 72, 5), Backend::Cpu);
+}
+
+#[test]
+fn a_finder_on_a_gpu_finds_what_the_cpu_does() {
+    let Ok((gpu, _)) = Gpu::open(0, None, &NoStore) else { return eprintln!("skipped: there is no GPU") };
+    let (mut finder, kaze) = (Finder::on(gpu), Kaze::new(KazeParams { threshold: 0.0001, ..KazeParams::default() }));
+    for (width, height) in [(240, 180), (240, 97), (240, 180), (640, 480), (240, 180)] {
+        assert_finds_kaze(&mut finder, &kaze, &picture(width, height, 3), Backend::Machine);
+    }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use larder_kernels::kaze::Finder;
 use larder_pipelines::vision::{References, SceneLearner, Scratch, Stage, StageTimer, Vision, VisionConfig};
 use larder_records::{
     ApplianceId, BoundingBox, Frame, Image, ImageEncoding, Modality, Payload, ProductId, SensorId, Time,
@@ -93,7 +94,9 @@ fn bench(criterion: &mut Criterion) {
     let mut references = References::default();
     let Payload::Image(image) = &learnt.payload else { unreachable!() };
     for (index, &bounds) in boxes.iter().enumerate() {
-        references.add(ProductId::of(&index.to_string()), image, Some(bounds), Some(&scene), &config).unwrap();
+        references
+            .add(ProductId::of(&index.to_string()), image, Some(bounds), Some(&scene), &config, &mut Finder::default())
+            .unwrap();
     }
     let vision = Vision::new(config, Some(scene), references);
     let mut scratch = Scratch::default();

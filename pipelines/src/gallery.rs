@@ -15,7 +15,7 @@ use larder_kernels::{
     index::{
         Code, Colours, Described, IndexError, Kind, ProductIndex, Recognition, SearchScratch, Training, Vocabulary,
     },
-    kaze::{Kaze, KazeParams, KazeScratch},
+    kaze::{Finder, Kaze, KazeParams},
     resize::cut_to_side,
 };
 use larder_records::{BoundingBox, Image, ProductId};
@@ -54,7 +54,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// At a reference picture: the part inside `bounds`, or all of it.
+    /// At a reference picture: the part inside `bounds`, or all of it. Its features are found by `finder`, whichever that is.
     ///
     /// # Errors
     /// [`GalleryError::Picture`] where it cannot be decoded.
@@ -62,16 +62,17 @@ impl Look {
         picture: &Image,
         bounds: Option<BoundingBox>,
         limits: DecodeLimits,
+        finder: &mut Finder,
     ) -> Result<Self, GalleryError> {
-        Self::at(picture, bounds, REFERENCE_SIDE, limits)
+        Self::at(picture, bounds, REFERENCE_SIDE, limits, finder)
     }
 
     /// At a picture whose product is asked for.
     ///
     /// # Errors
     /// [`GalleryError::Picture`] where it cannot be decoded.
-    pub fn at_query(picture: &Image, limits: DecodeLimits) -> Result<Self, GalleryError> {
-        Self::at(picture, None, QUERY_SIDE, limits)
+    pub fn at_query(picture: &Image, limits: DecodeLimits, finder: &mut Finder) -> Result<Self, GalleryError> {
+        Self::at(picture, None, QUERY_SIDE, limits, finder)
     }
 
     fn at(
@@ -79,13 +80,14 @@ impl Look {
         bounds: Option<BoundingBox>,
         side: usize,
         limits: DecodeLimits,
+        finder: &mut Finder,
     ) -> Result<Self, GalleryError> {
         let (image, bounds) = cut(picture, bounds, side, limits)?;
         let mut brightness = ImageGrey8::default();
         grey(&image, &mut brightness);
         let mut features = FloatFeatures::default();
         let kaze = Kaze::new(KazeParams { threshold: THRESHOLD, max_points: MAX_POINTS, ..KazeParams::default() });
-        kaze.detect_and_compute(&brightness, &mut KazeScratch::default(), &mut features);
+        finder.kaze(&kaze, &brightness, &mut features);
         let size = image.bounds();
         let described = Described::from_float(&features, size.right, size.bottom)?;
         let longer = (bounds.right.saturating_sub(bounds.left)).max(bounds.bottom.saturating_sub(bounds.top));

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use larder_kernels::kaze::Finder;
 use larder_pipelines::vision::{FeatureConfig, References, Scene, SceneLearner, Scratch, Vision, VisionConfig};
 use larder_records::{
     ApplianceId, BoundingBox, Frame, FrameResult, Image, ImageEncoding, Modality, Payload, ProductId, SensorId, Time,
@@ -96,7 +97,9 @@ fn learn_by(config: VisionConfig, photos: &[u32], enrolled: Enrolled) -> Vision 
                 Enrolled::Boxes => (image.clone(), Some(bounds)),
                 Enrolled::Cuttings => (cutting(&image, bounds), None),
             };
-            references.add(ProductId::of(&label), &image, bounds, Some(&scene), &config).unwrap();
+            references
+                .add(ProductId::of(&label), &image, bounds, Some(&scene), &config, &mut Finder::default())
+                .unwrap();
         }
     }
     Vision::new(config, Some(scene), references)

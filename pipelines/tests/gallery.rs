@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, io::Cursor, path::Path};
 
 use image::{ImageFormat, Rgb, RgbImage, imageops};
-use larder_kernels::decode::DecodeLimits;
+use larder_kernels::{decode::DecodeLimits, kaze::Finder};
 #[cfg(feature = "onnx")]
 use larder_pipelines::vision::EmbeddingConfig;
 use larder_pipelines::{
@@ -60,12 +60,13 @@ fn photo(package: &RgbImage, place: (i64, i64)) -> Image {
 }
 
 fn reference(number: u32) -> (u64, ProductId, Look) {
-    let look = Look::at_reference(&png(&package(number)), None, DecodeLimits::default()).unwrap();
+    let look =
+        Look::at_reference(&png(&package(number)), None, DecodeLimits::default(), &mut Finder::default()).unwrap();
     (u64::from(number), ProductId::of(&number.to_string()), look)
 }
 
 fn query(image: &Image) -> Look {
-    Look::at_query(image, DecodeLimits::default()).unwrap()
+    Look::at_query(image, DecodeLimits::default(), &mut Finder::default()).unwrap()
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_product_is_found_where_it_stands() {
 fn a_reference_may_be_a_part_of_a_picture() {
     let shelf = photo(&package(3), (70, 110));
     let bounds = BoundingBox { left: 70, top: 110, right: 220, bottom: 305 };
-    let look = Look::at_reference(&shelf, Some(bounds), DecodeLimits::default()).unwrap();
+    let look = Look::at_reference(&shelf, Some(bounds), DecodeLimits::default(), &mut Finder::default()).unwrap();
     let gallery = Gallery::new(&[(1, ProductId::of("3"), look), reference(4)]).unwrap();
     let hits = gallery.search(&query(&png(&package(3)))).unwrap();
     assert_eq!(hits[0].product, ProductId::of("3"));
@@ -123,14 +124,18 @@ fn what_is_saved_added_and_removed_answers_as_if_it_had_always_been_so() {
 #[test]
 fn pictures_without_features_are_no_gallery_and_show_nothing() {
     let blank = png(&RgbImage::from_pixel(50, 50, Rgb([200, 200, 200])));
-    let look = Look::at_reference(&blank, None, DecodeLimits::default()).unwrap();
+    let look = Look::at_reference(&blank, None, DecodeLimits::default(), &mut Finder::default()).unwrap();
     assert_eq!(look.features(), 0);
     assert!(Gallery::new(&[(1, ProductId::of("1"), look)]).is_err());
     let gallery = Gallery::new(&[reference(1)]).unwrap();
     assert!(gallery.search(&query(&blank)).unwrap().is_empty());
     assert!(
-        Look::at_query(&Image { encoding: ImageEncoding::Jpeg, data: vec![1, 2].into() }, DecodeLimits::default())
-            .is_err()
+        Look::at_query(
+            &Image { encoding: ImageEncoding::Jpeg, data: vec![1, 2].into() },
+            DecodeLimits::default(),
+            &mut Finder::default()
+        )
+        .is_err()
     );
 }
 
@@ -151,7 +156,7 @@ fn network() -> Option<Embedder> {
 fn what_is_not_seen_by_features_is_told_by_the_whole_and_its_category() {
     let plain = |colour| {
         let picture = png(&RgbImage::from_pixel(60, 60, Rgb(colour)));
-        Look::at_reference(&picture, None, DecodeLimits::default()).unwrap()
+        Look::at_reference(&picture, None, DecodeLimits::default(), &mut Finder::default()).unwrap()
     };
     let fruit = [("lime", [60, 160, 40]), ("lemon", [230, 210, 60]), ("plum", [90, 30, 80])];
     let mut recogniser = Recogniser::new(Gallery::new(&[reference(1)]).unwrap(), Embedder::default());
@@ -197,7 +202,8 @@ impl Shop {
             .map(|line| line.split(',').collect::<Vec<_>>())
             .filter(|row| !cartons_only || row[4].contains("/Packages/"))
             .map(|row| {
-                let look = Look::at_reference(&jpeg(row[4]), None, DecodeLimits::default()).unwrap();
+                let look =
+                    Look::at_reference(&jpeg(row[4]), None, DecodeLimits::default(), &mut Finder::default()).unwrap();
                 (row[1].to_owned(), row[3].to_owned(), look)
             })
             .collect();

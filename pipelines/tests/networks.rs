@@ -3,6 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
+use larder_kernels::kaze::Finder;
 use larder_pipelines::vision::{
     DetectorConfig, DetectorKind, EmbeddingConfig, Models, References, Scratch, Vision, VisionConfig,
 };
@@ -98,7 +99,7 @@ fn an_embedding_network_tells_products_apart() {
         [("water", 341, 737, 408, 906), ("squash", 403, 391, 497, 511), ("orange", 575, 585, 653, 659)]
     {
         let bounds = BoundingBox { left, top, right, bottom };
-        references.add(ProductId::of(name), &photo(6), Some(bounds), None, &config).unwrap();
+        references.add(ProductId::of(name), &photo(6), Some(bounds), None, &config, &mut Finder::default()).unwrap();
     }
     let without = References::with_models(models(&config));
     assert_ne!(references.digest(), without.digest());

@@ -1,6 +1,7 @@
 //! Vision on made-up frames.
 #![allow(clippy::unwrap_used)]
 
+use larder_kernels::kaze::Finder;
 use larder_pipelines::vision::{
     GRID_COLUMNS, GRID_ROWS, Models, References, Scene, SceneLearner, Scratch, Vision, VisionConfig,
 };
@@ -94,7 +95,9 @@ fn products_are_found_on_a_shelf_though_the_light_changed() {
     for (name, colour) in [("tomato", tomato), ("lime", lime)] {
         let Payload::Image(image) = shelf(&[(100, 120, colour)]).payload else { unreachable!() };
         let bounds = BoundingBox { left: 78, top: 98, right: 122, bottom: 142 };
-        references.add(ProductId::of(name), &image, Some(bounds), Some(&scene), &config).unwrap();
+        references
+            .add(ProductId::of(name), &image, Some(bounds), Some(&scene), &config, &mut Finder::default())
+            .unwrap();
     }
     let vision = Vision::new(config, Some(scene), references);
     let mut dim = shelf(&[(60, 130, tomato), (230, 70, lime), (150, 200, lime)]);
@@ -143,7 +146,9 @@ fn the_fingerprint_changes_with_all_that_results_depend_on() {
     let scene = scene_of(&[shelf(&[])]);
     let mut references = References::default();
     let Payload::Image(image) = shelf(&[]).payload else { unreachable!() };
-    references.add(ProductId::of("shelf"), &image, None, None, &VisionConfig::default()).unwrap();
+    references
+        .add(ProductId::of("shelf"), &image, None, None, &VisionConfig::default(), &mut Finder::default())
+        .unwrap();
     let other = VisionConfig { reach: 5, ..VisionConfig::default() };
     let fingerprints = [
         plain(None).fingerprint(),

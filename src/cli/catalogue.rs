@@ -11,6 +11,7 @@ use larder::{
     catalogue::{Catalogue as Folder, Entry},
     eyes::{picture, read_config},
     gallery::Shelf,
+    gpu,
 };
 use larder_kernels::{ImageRgb8, decode};
 use larder_pipelines::{
@@ -198,7 +199,9 @@ impl Search {
         let shelf = Shelf::open(&catalogue, embedder, || bar.inc(1))?;
         bar.finish_and_clear();
         let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-        let look = Look::at_query(&picture(bytes), config.limits()).with_context(|| file.display().to_string())?;
+        // One picture is not worth opening a GPU for; one that is open already is asked.
+        let look = gpu::with_finder(1, |finder| Look::at_query(&picture(bytes), config.limits(), finder))
+            .with_context(|| file.display().to_string())?;
         let shown = Shown::of(&shelf.search(&look)?, &catalogue, shelf.len(), most);
         output.result(&shown, Shown::pretty)
     }

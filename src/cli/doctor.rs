@@ -15,7 +15,7 @@ use super::output::{Output, table};
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Where CUDA's libraries (NVRTC, NPP) are, if not where the system looks
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", env = larder::gpu::LIBRARIES)]
     cuda_libraries: Option<PathBuf>,
 }
 
@@ -94,9 +94,9 @@ fn gpu(libraries: Option<&std::path::Path>) -> Vec<Finding> {
         let kernels = match Gpu::open(0, libraries, store) {
             Ok((_, None)) => {
                 let place = folder.as_ref().map_or("nowhere".to_owned(), |folder| folder.path().display().to_string());
-                Ok(format!("ready, kept in {place}"))
+                Ok(format!("ready for local features, kept in {place}"))
             }
-            Ok((_, Some(error))) => Ok(format!("ready, but not kept: {error}")),
+            Ok((_, Some(error))) => Ok(format!("ready for local features, but not kept: {error}")),
             Err(error) => Err(error.to_string()),
         };
         findings.push(finding("kernels", kernels));

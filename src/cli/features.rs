@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use larder::{
     drawing::{Colour, colour, draw_keypoint, draw_line, png, side_by_side},
     eyes::picture,
+    gpu,
 };
 use larder_kernels::{
     ImageGrey8, ImageRgb8,
@@ -17,7 +18,7 @@ use larder_kernels::{
     features::{BinaryFeatures, FloatFeatures, Keypoint},
     grey::grey,
     homography::{self, Homography, Search},
-    kaze::{Akaze, AkazeParams, AkazeScratch, Kaze, KazeParams, KazeScratch},
+    kaze::{Akaze, AkazeParams, Backend, Finder, Kaze, KazeParams},
     matching::{Match, MatchParams, MatchScratch, match_binary, match_float},
 };
 use serde::Serialize;
@@ -34,6 +35,9 @@ const OUTLINE: Colour = [0, 255, 0];
 /// A circle has the size of its point, the line in it points along the main orientation. With two pictures, lines join the points
 /// that look alike, each the nearest of the other and clearly nearer than the second; where the second picture shows what is flat in
 /// the first, only those that fit this view, and the first picture's outline.
+///
+/// Pictures of more than 5 million pixels together are looked at on a GPU where there is one; smaller ones take less time than
+/// opening it.
 #[derive(Debug, Args)]
 pub(super) struct Features {
     /// A picture, JPEG or PNG
@@ -66,6 +70,8 @@ enum Kind {
 struct Drawn {
     kind: Kind,
     pictures: Vec<Points>,
+    /// The GPU that found the points, where one found all of them; else the CPU.
+    found_on: String,
     /// None where there is one picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<Vec<Pair>>,
@@ -108,9 +114,14 @@ impl Features {
         let Self { file, other, output: path, kind, max } = self;
         let files: Vec<PathBuf> = std::iter::once(file).chain(other).collect();
         let pictures = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
-        let (points, mut matches) = match kind {
-            Kind::Kaze => kaze(&pictures, max)?,
-            Kind::Akaze => akaze(&pictures, max),
+        let pixels = pictures.iter().map(|picture| picture.pixels().len()).sum();
+        let (points, mut matches, backend) = gpu::with_finder(pixels, |finder| match kind {
+            Kind::Kaze => kaze(&pictures, max, finder),
+            Kind::Akaze => Ok(akaze(&pictures, max, finder)),
+        })?;
+        let found_on = match backend {
+            Backend::Machine => format!("GPU {}", gpu::name().unwrap_or_default()),
+            Backend::Cpu => "CPU".to_owned(),
         };
         let view = matches.as_mut().and_then(|matches| verify(matches, &points, &pictures[0]));
         let image = draw(&pictures, &points, matches.as_deref(), view.as_ref());
@@ -127,14 +138,14 @@ impl Features {
                 .collect(),
         });
         let homography = view.map(|view| view.rows());
-        let drawn = Drawn { kind, pictures: pictures.collect(), matches, homography, output: path };
+        let drawn = Drawn { kind, pictures: pictures.collect(), found_on, matches, homography, output: path };
         output.result(&drawn, |drawn| {
             let counts: Vec<String> = drawn.pictures.iter().map(|picture| picture.points.len().to_string()).collect();
             let matches = drawn.matches.as_ref().map_or_else(String::new, |all| {
                 let verified = all.iter().filter(|pair| pair.verified).count();
                 format!(", {} matches, {verified} of them verified", all.len())
             });
-            format!("{}: {} points{matches}", drawn.output.display(), counts.join(" and "))
+            format!("{}: {} points{matches}; on {}", drawn.output.display(), counts.join(" and "), drawn.found_on)
         })
     }
 }
@@ -146,48 +157,51 @@ fn read(path: &Path) -> anyhow::Result<ImageRgb8> {
     Ok(decoded)
 }
 
-/// The points of each picture and, of two, those that match.
-type Found = (Vec<Vec<Keypoint>>, Option<Vec<Pair>>);
+/// The points of each picture and, of two, those that match; and what found them.
+type Found = (Vec<Vec<Keypoint>>, Option<Vec<Pair>>, Backend);
 
-fn kaze(pictures: &[ImageRgb8], max_points: usize) -> anyhow::Result<Found> {
+fn kaze(pictures: &[ImageRgb8], max_points: usize, finder: &mut Finder) -> anyhow::Result<Found> {
     let kaze = Kaze::new(KazeParams { max_points, ..KazeParams::default() }).with_threads(rayon::current_num_threads());
-    let mut scratch = KazeScratch::default();
-    let found: Vec<FloatFeatures> =
-        find(pictures, |picture, features| kaze.detect_and_compute(picture, &mut scratch, features));
+    let (found, backend): (Vec<FloatFeatures>, _) =
+        find(pictures, |picture, features| finder.kaze(&kaze, picture, features));
     let mut matches = None;
     if let [one, other] = &found[..] {
         let (params, mut scratch, mut out) = (MatchParams::default(), MatchScratch::default(), Vec::new());
         match_float(&one.descriptors, &other.descriptors, params, 1, &mut scratch, &mut out)?;
         matches = Some(pairs(out, f32::sqrt));
     }
-    Ok((found.into_iter().map(|features| features.keypoints).collect(), matches))
+    Ok((found.into_iter().map(|features| features.keypoints).collect(), matches, backend))
 }
 
-fn akaze(pictures: &[ImageRgb8], max_points: usize) -> Found {
+fn akaze(pictures: &[ImageRgb8], max_points: usize, finder: &mut Finder) -> Found {
     let params = AkazeParams { max_points, ..AkazeParams::default() };
     let akaze = Akaze::new(params).with_threads(rayon::current_num_threads());
-    let mut scratch = AkazeScratch::default();
-    let found: Vec<BinaryFeatures> =
-        find(pictures, |picture, features| akaze.detect_and_compute(picture, &mut scratch, features));
+    let (found, backend): (Vec<BinaryFeatures>, _) =
+        find(pictures, |picture, features| finder.akaze(&akaze, picture, features));
     let mut matches = None;
     if let [one, other] = &found[..] {
         let (params, mut scratch, mut out) = (MatchParams::default(), MatchScratch::default(), Vec::new());
         match_binary(&one.descriptors, &other.descriptors, params, 1, &mut scratch, &mut out);
         matches = Some(pairs(out, |bits| bits as f32));
     }
-    (found.into_iter().map(|features| features.keypoints).collect(), matches)
+    (found.into_iter().map(|features| features.keypoints).collect(), matches, backend)
 }
 
-/// What `detect` finds in each picture, by its brightness.
-fn find<F: Default>(pictures: &[ImageRgb8], mut detect: impl FnMut(&ImageGrey8, &mut F)) -> Vec<F> {
-    let mut brightness = ImageGrey8::default();
+/// What `detect` finds in each picture, by its brightness; and on what all of it was found.
+fn find<F: Default>(
+    pictures: &[ImageRgb8],
+    mut detect: impl FnMut(&ImageGrey8, &mut F) -> Backend,
+) -> (Vec<F>, Backend) {
+    let (mut brightness, mut backend) = (ImageGrey8::default(), Backend::Machine);
     let mut one = |picture: &ImageRgb8| {
         let mut features = F::default();
         grey(picture, &mut brightness);
-        detect(&brightness, &mut features);
+        if detect(&brightness, &mut features) == Backend::Cpu {
+            backend = Backend::Cpu;
+        }
         features
     };
-    pictures.iter().map(&mut one).collect()
+    (pictures.iter().map(&mut one).collect(), backend)
 }
 
 fn pairs<D>(matches: Vec<Match<D>>, length: fn(D) -> f32) -> Vec<Pair> {

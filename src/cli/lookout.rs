@@ -90,7 +90,7 @@ impl Lookout {
         let (_, eyes) = VisionOptions::of(&config).open(&mut names)?;
         let outlet = Outlet::open(&config.connection(), topic.to_owned())?;
         let mut member = Member::join(options)?;
-        output.say(&format!("looking with vision {}, on {}", eyes.name(), larder::eyes::backend()))?;
+        output.say(&format!("looking with vision {}, on {}", eyes.name(), eyes.backend()))?;
         status.ready.store(true, Ordering::Relaxed);
         let bar = output.progress("looking", 0, "frames");
         let mut teller = Teller { status: &status, told: None };

@@ -29,7 +29,7 @@ mod vision;
 
 use std::{io, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, builder::FalseyValueParser};
 use output::Output;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -46,6 +46,9 @@ struct Arguments {
     /// No progress bars
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Use no GPU for local features, even where there is one; what is found is the same
+    #[arg(long, global = true, env = "LARDER_CPU", value_parser = FalseyValueParser::new())]
+    cpu: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -95,10 +98,13 @@ pub(crate) fn run() -> ExitCode {
         _ => LevelFilter::DEBUG,
     };
     // what the library of the lake complains of comes back as an error, and is told once
-    let filter =
-        std::env::var("LARDER_LOG").unwrap_or_else(|_| "delta_kernel=off,delta_kernel_default_engine=off".to_owned());
+    let filter = std::env::var("LARDER_LOG")
+        .unwrap_or_else(|_| format!("{level},delta_kernel=off,delta_kernel_default_engine=off"));
     let filter = EnvFilter::builder().with_default_directive(level.into()).parse_lossy(filter);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    if arguments.cpu {
+        larder::gpu::refuse();
+    }
     let output = Output::new(arguments.json, arguments.quiet);
     let done = match arguments.command {
         Command::Demo(demo) => demo.run(&output),

@@ -167,7 +167,7 @@ impl Replay {
             pace: self.speed,
             shuffle: self.shuffle.map(|seconds| Shuffle { span: i64::from(seconds) * Time::SECOND, seed: self.seed }),
         };
-        let vision = larder::eyes::backend();
+        let vision = engine.vision_backend().unwrap_or_default();
         output.say(&format!("vision: {fingerprint}, on {vision}"))?;
         let bar = output.progress("replaying", bytes, "bytes");
         let counts =
@@ -175,6 +175,8 @@ impl Replay {
                 bar.set_position(bytes);
             })?;
         bar.finish_and_clear();
+        // A GPU may have failed since.
+        let vision = engine.vision_backend().unwrap_or_default();
         Ok(Replayed { counts, seconds: started.elapsed().as_secs_f64(), vision, fingerprint })
     }
 }

@@ -192,6 +192,11 @@ impl Engine {
         self.eyes.as_ref().map(Eyes::name)
     }
 
+    /// What it runs on ([`Eyes::backend`]).
+    pub fn vision_backend(&self) -> Option<String> {
+        self.eyes.as_ref().map(Eyes::backend)
+    }
+
     /// Takes in the product records of `catalogue`, which outrank those in feeds and in the lake.
     ///
     /// # Errors

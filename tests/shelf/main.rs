@@ -14,7 +14,7 @@ use larder::{
     eyes::picture,
     gallery::{Shelf, ShelfError},
 };
-use larder_kernels::decode::DecodeLimits;
+use larder_kernels::{decode::DecodeLimits, kaze::Finder};
 use larder_pipelines::{
     gallery::Look,
     recogniser::{Embedder, Guess},
@@ -75,7 +75,7 @@ fn open(catalogue: &Catalogue) -> (Shelf, usize) {
 }
 
 fn look(number: u64) -> Look {
-    Look::at_query(&picture(print(number)), DecodeLimits::default()).unwrap()
+    Look::at_query(&picture(print(number)), DecodeLimits::default(), &mut Finder::default()).unwrap()
 }
 
 fn search(shelf: &Shelf, number: u64) -> Vec<Guess> {

@@ -126,7 +126,7 @@ impl Gpu {
         let (cubin, not_kept) = cubin(store, &nvrtc, SOURCE, device.chip, &OPTIONS)?;
         // cudarc looks functions of the driver up when they are first called, and panics where one is missing.
         let gpu = catch_unwind(AssertUnwindSafe(|| Self::load(device, cubin)))
-            .unwrap_or_else(|panic| Err(GpuError::Panicked(message(&*panic))))?;
+            .unwrap_or_else(|panic| Err(GpuError::Panicked(panic_message(&*panic))))?;
         Ok((gpu, not_kept))
     }
 
@@ -188,7 +188,8 @@ impl Drop for Gpu {
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What was said where it panicked.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("it panicked").to_owned()
 }

@@ -16,6 +16,7 @@ mod source;
 pub mod table;
 pub mod vision;
 
+pub(crate) use gpu::panic_message;
 pub use gpu::{Gpu, GpuError, GpuMemory, Opened};
 pub use library::LibraryError;
 pub use machine::{Argument, Array, Launch, Machine, Memory, Plain};

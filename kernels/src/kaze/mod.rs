@@ -12,6 +12,7 @@ mod diffusion;
 mod extrema;
 mod fed;
 mod filter;
+mod finder;
 mod hessian;
 mod mldb;
 mod msurf;
@@ -21,6 +22,7 @@ mod rows;
 
 pub use accelerated::{Akaze, AkazeParams, AkazeScratch};
 pub use diffusion::Diffusivity;
+pub use finder::{Backend, Finder};
 pub use plain::{Kaze, KazeParams, KazeScratch};
 
 /// The blur of the first level (`soffset` in the authors' code).

@@ -8,7 +8,7 @@ use larder_kernels::{
     features::{FloatFeatures, Keypoint},
     grey::grey,
     homography::{Pair, Posed, Search, verify},
-    kaze::{Kaze, KazeParams, KazeScratch},
+    kaze::{Finder, Kaze, KazeParams},
     matching::{Match, MatchParams, MatchScratch, match_float},
     resize::cut_to_side,
 };
@@ -68,7 +68,7 @@ pub(super) struct Print {
 #[derive(Default)]
 pub(super) struct PrintScratch {
     grey: ImageGrey8,
-    kaze: KazeScratch,
+    pub(super) finder: Finder,
     matching: MatchScratch,
     matches: Vec<Match<f32>>,
     print: Print,
@@ -89,13 +89,13 @@ impl Print {
         bounds: BoundingBox,
         how: &FeatureConfig,
         brightness: &mut ImageGrey8,
-        scratch: &mut KazeScratch,
+        finder: &mut Finder,
     ) {
         let cut = cut_to_side(picture, bounds, usize::from(how.side.max(1)));
         (self.width, self.height) = (cut.width() as f64, cut.height() as f64);
         grey(&cut, brightness);
         let params = KazeParams { threshold: THRESHOLD, max_points: usize::from(how.most), ..KazeParams::default() };
-        Kaze::new(params).detect_and_compute(brightness, scratch, &mut self.features);
+        finder.kaze(&Kaze::new(params), brightness, &mut self.features);
     }
 
     /// The bytes that are hashed into the fingerprint.
@@ -128,7 +128,7 @@ impl PrintScratch {
         prints: impl Fn(&Candidate) -> I,
     ) {
         let mut print = std::mem::take(&mut self.print);
-        print.fill(picture, bounds, how, &mut self.grey, &mut self.kaze);
+        print.fill(picture, bounds, how, &mut self.grey, &mut self.finder);
         for candidate in candidates.iter_mut() {
             let mut agreeing = 0;
             for reference in prints(candidate) {
@@ -204,8 +204,8 @@ mod tests {
             .iter()
             .map(|(name, picture)| {
                 let mut print = Print::default();
-                let (mut grey, mut kaze) = (ImageGrey8::default(), KazeScratch::default());
-                print.fill(picture, picture.bounds(), &how, &mut grey, &mut kaze);
+                let (mut grey, mut finder) = (ImageGrey8::default(), Finder::default());
+                print.fill(picture, picture.bounds(), &how, &mut grey, &mut finder);
                 (ProductId::of(name), print)
             })
             .collect();

@@ -15,7 +15,7 @@ mod references;
 mod scene;
 mod stages;
 
-use larder_kernels::{ImageGrey16, ImageRgb8, decode, median, propose::Proposal};
+use larder_kernels::{ImageGrey16, ImageRgb8, decode, kaze::Finder, median, propose::Proposal};
 use larder_records::{
     BoundingBox, Candidate, Digest, Frame, FrameKey, FrameResult, Image, Modality, PPM, Payload, Sighting,
 };
@@ -48,6 +48,13 @@ pub struct Scratch {
     values: Vec<u16>,
     detect: detect::DetectScratch,
     prints: PrintScratch,
+}
+
+impl Scratch {
+    /// What finds local features, at first the CPU: a GPU's may be put in its place, and finds the same.
+    pub fn finder_mut(&mut self) -> &mut Finder {
+        &mut self.prints.finder
+    }
 }
 
 /// Vision with all that its results depend on. Share one between threads.

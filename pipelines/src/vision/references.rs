@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use larder_kernels::{ImageGrey8, ImageRgb8, decode, kaze::KazeScratch};
+use larder_kernels::{ImageGrey8, ImageRgb8, decode, kaze::Finder};
 use larder_records::{BoundingBox, Digest, Image, ProductId};
 
 use super::{Scene, VisionConfig, VisionError, apart::Apart, detect::DetectScratch, features::Print, models::Models};
@@ -29,7 +29,8 @@ impl References {
 
     /// Adds a picture of `product`: the part of it inside `bounds`, or all of it. Where the picture shows a view of
     /// `scene`, light and background are told apart from the product by it, as they will be when it is looked for: give
-    /// whole frames with a box rather than cuttings of them.
+    /// whole frames with a box rather than cuttings of them. Local features, where they are asked for, are found by `finder`,
+    /// whichever that is.
     ///
     /// # Errors
     /// [`VisionError`] where the picture cannot be decoded.
@@ -40,6 +41,7 @@ impl References {
         bounds: Option<BoundingBox>,
         scene: Option<&Scene>,
         config: &VisionConfig,
+        finder: &mut Finder,
     ) -> Result<(), VisionError> {
         let mut decoded = ImageRgb8::default();
         decode::decode_rgb8(picture, config.limits(), &mut decoded)?;
@@ -56,7 +58,7 @@ impl References {
         self.descriptors.entry(product).or_default().extend(described);
         if let Some(how) = &config.features {
             let mut print = Print::default();
-            print.fill(&decoded, bounds, how, &mut ImageGrey8::default(), &mut KazeScratch::default());
+            print.fill(&decoded, bounds, how, &mut ImageGrey8::default(), finder);
             self.prints.entry(product).or_default().push(Arc::new(print));
         }
         Ok(())
