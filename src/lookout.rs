@@ -65,7 +65,10 @@ pub fn look_out(
                         }
                     }
                 }
-                None if first.is_none() => tell(member, counts, None),
+                None if first.is_none() => {
+                    member.covered()?;
+                    tell(member, counts, None);
+                }
                 None => {}
             }
         }

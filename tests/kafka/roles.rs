@@ -206,14 +206,9 @@ impl<'a> Crew<'a> {
 
     /// One worker sees what is left. What the lake holds then.
     fn finish(&self) -> rig::Contents {
-        // what a worker could not tell the group in the midst of a rebalance comes again to the next
-        let done = (0..30).any(|_| {
-            let last = look_out(&self.config);
-            let done = came(Duration::from_secs(10), || self.covered() == self.sent);
-            last.end();
-            done
-        });
-        assert!(done, "{} of {} records were covered", self.covered(), self.sent);
+        let last = look_out(&self.config);
+        wait("group that was told of all records", || self.covered() == self.sent);
+        last.end();
         let group = &self.group;
         let run = format!("catalogue = \"catalogue\"\n[kafka]\n[kafka.topics]\nseen-{group} = \"sightings\"\n");
         let lake = format!("lake-{group}");

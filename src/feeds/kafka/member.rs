@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use larder_records::{DeadLetter, Frame, Names, Position, wire::v1};
@@ -44,10 +44,15 @@ pub struct Member {
     moved: BTreeMap<Arc<str>, (String, i32, i64)>,
     /// The same, of all that were met.
     next: BTreeMap<(String, i32), u64>,
+    /// When the group last did not take what it was told.
+    refused: Option<Instant>,
     lag: Arc<Lag>,
     bytes: u64,
     complaint: Option<ClientError>,
 }
+
+/// How long the group is left alone that could not be told.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Member {
     /// Joins `options.group` to read its topics, each from where the group stands, or else from `options.start`.
@@ -83,7 +88,7 @@ impl Member {
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|error| broker(&options, "joining the group", error))?;
         let (moved, next) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { consumer, options, topics, moved, next, lag, bytes: 0, complaint: None })
+        Ok(Self { consumer, options, topics, moved, next, refused: None, lag, bytes: 0, complaint: None })
     }
 
     /// The next record of any partition that is this member's now, and its timestamp in milliseconds since 1970; none where none
@@ -124,27 +129,36 @@ impl Member {
     }
 
     /// Says that nobody needs to be handed again what this member was handed so far. Where the group has gone on without it, that
-    /// counts for nothing: others are handed it again.
+    /// counts for nothing: others are handed it again. Where it could not be told, what is still this member's is told with the next
+    /// call, after a while: call it too where nothing came.
     ///
     /// # Errors
     /// [`KafkaError::Broker`] where the group can never be told.
     pub fn covered(&mut self) -> Result<(), KafkaError> {
-        let mut told = TopicPartitionList::with_capacity(self.moved.len());
-        for (topic, number, behind) in std::mem::take(&mut self.moved).into_values() {
-            let added = told.add_partition_offset(&topic, number, Offset::Offset(behind));
-            added.map_err(|error| broker(&self.options, "telling the group", error))?;
-        }
-        if told.count() == 0 {
+        if self.moved.is_empty() || self.refused.is_some_and(|at| at.elapsed() < AGAIN) {
             return Ok(());
         }
+        let mut told = TopicPartitionList::with_capacity(self.moved.len());
+        for (topic, number, behind) in self.moved.values() {
+            let added = told.add_partition_offset(topic, *number, Offset::Offset(*behind));
+            added.map_err(|error| broker(&self.options, "telling the group", error))?;
+        }
         match self.consumer.commit(&told, CommitMode::Sync) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.moved.clear();
+                self.refused = None;
+                Ok(())
+            }
             Err(ClientError::ConsumerCommit(Code::GroupAuthorizationFailed)) => {
                 let error = ClientError::ConsumerCommit(Code::GroupAuthorizationFailed);
                 Err(broker(&self.options, "telling the group", error))
             }
             Err(error) => {
-                tracing::warn!("kafka: telling the group: {error}; what was read since comes again");
+                tracing::warn!("kafka: telling the group: {error}; it is tried again for what is still read here");
+                self.refused = Some(Instant::now());
+                if let Ok(assigned) = self.consumer.assignment() {
+                    self.moved.retain(|_, (topic, number, _)| assigned.find_partition(topic, *number).is_some());
+                }
                 Ok(())
             }
         }
