@@ -99,7 +99,7 @@ impl Peers {
         let expected = |sums: Sums| serde_json::json!([sums.inventory, sums.market]);
         println!("{:<48} {:>12} {:>12}", "", "relabel", "category");
         let line = |name: &str, times: [f64; 2]| println!("{name:<48} {:>9.1} ms {:>9.1} ms", times[0], times[1]);
-        line("Larder, all 11 views, 1 worker, p50", ours);
+        line("Larder, all 11 views kept, p50", ours);
         for name in self.names {
             let of = &found[name];
             if let Some(missing) = of["missing"].as_str() {
