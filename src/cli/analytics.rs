@@ -9,6 +9,8 @@ use larder::{
     engine::{BROKEN, assist},
 };
 
+use super::output::Output;
+
 /// Share the work and the memory of the dataflow of larder run, as a process of its own
 ///
 /// Waits for the run, and for the next one when it has ended. When the run or another process dies, it dies too: a
@@ -24,7 +26,7 @@ pub(super) struct Analytics {
 }
 
 impl Analytics {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
         let cluster = Config::read(&self.config)?.cluster()?;
         anyhow::ensure!(
             (1..cluster.processes.len()).contains(&self.process),
@@ -35,7 +37,7 @@ impl Analytics {
         );
         end_together();
         loop {
-            tracing::info!(process = self.process, "waiting for the run");
+            output.say(&format!("waiting for the run at {}", cluster.processes[0]))?;
             assist(&cluster, self.process)
                 .with_context(|| format!("as process {} at {}", self.process, cluster.processes[self.process]))?;
         }

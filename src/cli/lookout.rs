@@ -84,7 +84,8 @@ impl Lookout {
             return output.say(&format!("{} is a configuration", self.config.display()));
         }
         let started = Instant::now();
-        let (runtime, stop) = stop::on_signals().context("listening for signals")?;
+        let runtime = stop::runtime().context("starting a runtime")?;
+        let stop = stop::on_signals(&runtime).context("listening for signals")?;
         let status = service(&config, &runtime, output)?;
         let mut names = Names::default();
         let (_, eyes) = VisionOptions::of(&config).open(&mut names)?;

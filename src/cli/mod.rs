@@ -4,7 +4,6 @@ mod analytics;
 mod catalogue;
 mod compare;
 mod correct;
-mod correct_file;
 mod demo;
 mod doctor;
 mod eval;
@@ -115,7 +114,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Catalogue(catalogue) => catalogue.run(&output),
         Command::Replay(replay) => replay.run(&output),
         Command::Run(run) => run.run(&output),
-        Command::Analytics(analytics) => analytics.run(),
+        Command::Analytics(analytics) => analytics.run(&output),
         Command::Vision(lookout) => lookout.run(&output),
         Command::Top(top) => top.run(&output),
         Command::Correct(correct) => correct.run(&output),

@@ -69,7 +69,8 @@ impl Record {
 impl Topics {
     fn record(self, output: &Output) -> anyhow::Result<()> {
         let path = self.output.context("say where to: -o FILE")?;
-        let (_runtime, stop) = stop::on_signals().context("listening for signals")?;
+        let runtime = stop::runtime().context("starting a runtime")?;
+        let stop = stop::on_signals(&runtime).context("listening for signals")?;
         let mut source = Source::open(self.reading.options()?, |_| anyhow::Ok(None))?;
         let mut out = RecordingWriter::create(&path)?;
         let until = Until { ended: self.until_end, records: self.records, time: self.seconds.map(Duration::from_secs) };

@@ -138,13 +138,14 @@ impl Run {
             return output.say(&format!("{} is a configuration", self.config.display()));
         }
         let started = Instant::now();
-        let (runtime, stop) = stop::on_signals().context("listening for signals")?;
+        let runtime = stop::runtime().context("starting a runtime")?;
         let status = service(&config, &runtime, output)?;
         let vision = VisionOptions::of(&config);
         let (lake, cluster) = (config.lake()?, config.cluster()?);
         if cluster.is_shared() {
             end_together();
-            tracing::info!(others = cluster.processes.len() - 1, "waiting for other processes of the dataflow");
+            let others = cluster.processes[1..].join(", ");
+            output.say(&format!("waiting for the other processes of the dataflow: {others}"))?;
         }
         let engine = if config.is_blind() {
             vision.blind_engine(&lake, cluster, config.history())?
@@ -153,6 +154,8 @@ impl Run {
         };
         let (cold, seconds) = (engine.cold_appliances(), started.elapsed().as_secs_f64());
         tracing::info!(lake = %lake.display(), cold, seconds, "the lake is open");
+        // until here a signal ends the process at once: nothing was taken in
+        let stop = stop::on_signals(&runtime).context("listening for signals")?;
         let mut source = Source::open(config.source(self.from), |partition| {
             engine.lake().covered(partition).map_err(anyhow::Error::from)
         })?;

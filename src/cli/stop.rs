@@ -13,10 +13,14 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// A runtime for what goes on beside the dataflow, and a flag that the first SIGINT or SIGTERM raises. A second one ends the
-/// process at once, which costs nothing but the work since the last commit.
-pub(super) fn on_signals() -> io::Result<(Runtime, Arc<AtomicBool>)> {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+/// A runtime for what goes on beside the dataflow.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+/// A flag that the first SIGINT or SIGTERM raises from now on. A second one ends the process at once, which costs nothing but the work
+/// since the last commit; so does one that comes before this is called.
+pub(super) fn on_signals(runtime: &Runtime) -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     let (mut interrupt, mut terminate) = {
@@ -34,5 +38,5 @@ pub(super) fn on_signals() -> io::Result<(Runtime, Arc<AtomicBool>)> {
             }
         }
     });
-    Ok((runtime, stop))
+    Ok(stop)
 }

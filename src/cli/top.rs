@@ -49,7 +49,8 @@ impl Top {
             }
             None => self.address,
         };
-        let (_runtime, stop) = stop::on_signals().context("listening for signals")?;
+        let runtime = stop::runtime().context("starting a runtime")?;
+        let stop = stop::on_signals(&runtime).context("listening for signals")?;
         let mut before = None;
         while !stop.load(Ordering::Relaxed) {
             let text = metrics(address).with_context(|| format!("asking {address} for metrics"))?;

@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::{
     corrections::{Unnamed, Written, WrittenFrame, stamp},
     feeds::FeedError,
-    lake::{Lake, LakeError, Part, Whose},
+    lake::{Lake, LakeError},
 };
 
 use question::VIEWS;
@@ -214,7 +214,7 @@ pub fn explain(lake: &Lake, names: &mut Names, question: &Question) -> Result<Ex
         since_none(&mut movements);
     }
     let wanted: BTreeSet<FrameKey> = movements.iter().flat_map(|m| [m.before, m.after]).flatten().collect();
-    let frames = frames(lake, names, &wanted)?;
+    let frames = lake.frames(&wanted, names)?;
     let evidence = movements.iter().map(|m| evidence(m, &frames, &records, names)).collect::<Result<_, _>>()?;
     let touching = touching(question, &movements, &records);
     let corrections = touching
@@ -228,28 +228,6 @@ pub fn explain(lake: &Lake, names: &mut Names, question: &Question) -> Result<Ex
         })
         .collect::<Result<_, Unnamed>>()?;
     Ok(Explanation { movements: evidence, corrections })
-}
-
-/// The wanted frames. Reads the files that may hold them.
-fn frames(
-    lake: &Lake,
-    names: &mut Names,
-    wanted: &BTreeSet<FrameKey>,
-) -> Result<BTreeMap<FrameKey, FrameResult>, LakeError> {
-    let appliances: BTreeSet<ApplianceId> = wanted.iter().map(|key| key.appliance).collect();
-    let times = || wanted.iter().map(|key| key.time);
-    let (from, until) = (times().min(), times().max().map(|last| last.plus(1)));
-    let part = Part { appliances: Whose::Of(&appliances), from, until };
-    let mut frames: BTreeMap<FrameKey, FrameResult> = BTreeMap::new();
-    let held = lake.held(names)?;
-    for frame in lake.read_frames_of(&part, &held, names)?.into_iter().filter(|frame| wanted.contains(&frame.key)) {
-        // of several, that of the greatest fingerprint holds
-        let newer = frames.get(&frame.key).is_none_or(|held| held.fingerprint <= frame.fingerprint);
-        if newer {
-            frames.insert(frame.key, frame);
-        }
-    }
-    Ok(frames)
 }
 
 /// Of movements in order, those of each product in each appliance since there were last none of it.

@@ -280,6 +280,31 @@ impl Lake {
         Ok(frames::join(frames, sightings))
     }
 
+    /// Those of the `wanted` frames that are there, as they hold. Reads the files that may hold them.
+    ///
+    /// # Errors
+    /// [`LakeError`] where a table cannot be read.
+    pub fn frames(
+        &self,
+        wanted: &BTreeSet<FrameKey>,
+        names: &mut Names,
+    ) -> Result<BTreeMap<FrameKey, FrameResult>, LakeError> {
+        let appliances: BTreeSet<ApplianceId> = wanted.iter().map(|key| key.appliance).collect();
+        let times = || wanted.iter().map(|key| key.time);
+        let (from, until) = (times().min(), times().max().map(|last| last.plus(1)));
+        let part = Part { appliances: Whose::Of(&appliances), from, until };
+        let mut frames: BTreeMap<FrameKey, FrameResult> = BTreeMap::new();
+        let held = self.held(names)?;
+        for frame in self.read_frames_of(&part, &held, names)?.into_iter().filter(|frame| wanted.contains(&frame.key)) {
+            // of several, that of the greatest fingerprint holds
+            let newer = frames.get(&frame.key).is_none_or(|held| held.fingerprint <= frame.fingerprint);
+            if newer {
+                frames.insert(frame.key, frame);
+            }
+        }
+        Ok(frames)
+    }
+
     /// By product, in the frames of which of `appliances` before `until` is an object that vision ever took for it, surely or not.
     ///
     /// # Errors
