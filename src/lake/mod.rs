@@ -154,12 +154,7 @@ impl Lake {
     /// # Errors
     /// [`LakeError`] where the table cannot be read.
     pub fn read<R: Row>(&self, names: &mut Names) -> Result<Vec<R>, LakeError> {
-        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
-        let mut rows = Vec::new();
-        for batch in table.read(self.engine())? {
-            rows.extend(R::read(&batch, names)?);
-        }
-        Ok(rows)
+        self.read_months(|_| true, names)
     }
 
     /// The rows of a table that belong to `part`, in no particular order. Reads the files that may hold some.

@@ -6,6 +6,7 @@ use larder_records::{Names, Reading, Time};
 
 use super::{
     Lake, LakeError, Part, Row, Whose,
+    live::LiveFile,
     rows::{
         Month,
         frames::{FrameRow, SightingRow},
@@ -97,15 +98,15 @@ impl Lake {
         self.read_months(|of_file| of_file.is_none_or(|month| !months.contains(month)), names)
     }
 
-    fn read_months<R: Row>(
+    /// The rows of the files whose month is wanted; none is told where a table is not parted by months.
+    pub(super) fn read_months<R: Row>(
         &self,
         is_wanted: impl Fn(Option<&str>) -> bool + Sync,
         names: &mut Names,
     ) -> Result<Vec<R>, LakeError> {
         let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(Vec::new()) };
         let is_parted = R::TABLE.partition.contains(&"month");
-        let may_hold =
-            |file: &super::live::LiveFile| is_wanted(file.partition.last().filter(|_| is_parted).map(String::as_str));
+        let may_hold = |file: &LiveFile| is_wanted(file.partition.last().filter(|_| is_parted).map(String::as_str));
         let mut rows = Vec::new();
         for batch in table.read_files(self.engine(), may_hold)? {
             rows.extend(R::read(&batch, names)?);
