@@ -1,6 +1,6 @@
 //! What the views are computed from, and how it gets into the dataflow.
 
-use differential_dataflow::input::InputSession;
+use differential_dataflow::{consolidation::consolidate, input::InputSession};
 use larder_operators::Rows;
 use larder_records::{
     Appliance, ApplianceId, DeclaredMovement, FrameKey, FrameResult, Micros, MovementKey, Product, ProductId, Reading,
@@ -37,6 +37,14 @@ macro_rules! inputs {
             /// Adds the changes of another of the same epoch.
             pub fn append(&mut self, mut other: Self) {
                 $(self.$input.append(&mut other.$input);)*
+            }
+
+            /// Takes away the changes of another; what cancels out is dropped.
+            pub fn subtract(&mut self, other: Self) {
+                $(
+                    self.$input.extend(other.$input.into_iter().map(|(row, times)| (row, -times)));
+                    consolidate(&mut self.$input);
+                )*
             }
 
             /// Deals the changes out to `workers`, those of one appliance to one of them.

@@ -25,7 +25,7 @@ use larder_records::{
     views::{Movement, MovementSource, ReviewItem, Visit},
 };
 
-use super::views::ViewChanges;
+use super::{behind::Behind, small::Small, views::ViewChanges};
 use crate::{
     eyes::Eyes,
     feeds::Event,
@@ -49,7 +49,7 @@ const LOOKS: usize = 8;
 const MARGIN: Micros = Time::HOUR;
 
 /// What is to be left cold when a lake is opened.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Plan {
     /// The least of `since`; none where everything is held.
     from: Option<Time>,
@@ -60,6 +60,8 @@ pub(super) struct Plan {
     visits: HashMap<ApplianceId, Vec<Visit>>,
     /// The appliances that can be cold, and their cameras.
     kept: HashMap<ApplianceId, (Guard, BTreeSet<SensorId>)>,
+    /// None where the tables show one epoch.
+    behind: Option<Behind>,
 }
 
 /// Up to where history is settled.
@@ -72,23 +74,29 @@ struct Guard {
 }
 
 impl Plan {
-    /// What can be left cold in `lake`, whose `corrections` are these, where so much of `history` is wanted. What other eyes saw is
+    /// What can be left cold in `lake`, whose `small` inputs are these and make that `batch`, where so much of `history` is wanted. What other eyes saw is
     /// not, so that it is found out when the lake is opened.
     pub(super) fn of(
         lake: &Lake,
         history: History,
-        corrections: &[Correction],
+        small: &Small,
+        batch: &Batch,
         eyes: Option<&Eyes>,
         names: &mut Names,
     ) -> Result<Self, LakeError> {
         let History::Recent(span) = history else { return Ok(Self::default()) };
+        let mut behind = None;
         if !lake.shows_one_epoch() {
-            // a crash left views behind: they can stand in for nothing
-            return Ok(Self::default());
+            behind = Behind::of(lake, small, batch, names)?;
+            if behind.is_none() {
+                // there are no views that can stand in for anything
+                return Ok(Self::default());
+            }
         }
         let newest = lake.newest(names)?;
         // what is shifted in time is not told by the time that the lake has of it
-        let shifted: BTreeSet<ApplianceId> = corrections
+        let shifted: BTreeSet<ApplianceId> = small
+            .corrections
             .iter()
             .filter(|correction| matches!(correction.change, Change::Calibration { .. }))
             .filter_map(|correction| correction.change.appliance())
@@ -104,11 +112,11 @@ impl Plan {
             .map(|(appliance, newest)| (*appliance, Time(newest.0.saturating_sub(span))))
             .collect();
         let mut visits: HashMap<ApplianceId, Vec<Visit>> = HashMap::new();
-        for visit in lake.read::<Visit>(names)? {
+        for visit in behind.as_ref().map_or(lake, |behind| &behind.lake).read::<Visit>(names)? {
             visits.entry(visit.appliance).or_default().push(visit);
         }
         let from = since.values().min().copied();
-        Ok(Self { from, since, known: newest.into_keys().collect(), visits, kept: HashMap::new() })
+        Ok(Self { from, since, known: newest.into_keys().collect(), visits, kept: HashMap::new(), behind })
     }
 
     /// From when on there is something that is wanted at first; none where everything is.
@@ -121,10 +129,16 @@ impl Plan {
         self.since.get(&appliance).or(self.from.as_ref()).is_none_or(|since| *since <= time)
     }
 
-    /// Settles which appliances can be cold, now that their recent `frames` are known.
-    pub(super) fn settle<'a>(&mut self, frames: impl Iterator<Item = &'a FrameKey>) {
+    /// Settles which appliances can be cold, now that the keys of their recent `frames` are known.
+    pub(super) fn settle(
+        &mut self,
+        frames: &[FrameKey],
+        lake: &Lake,
+        small: &Small,
+        names: &Names,
+    ) -> Result<(), LakeError> {
         let mut cameras: HashMap<ApplianceId, BTreeMap<SensorId, Vec<Time>>> = HashMap::new();
-        for frame in frames.filter(|frame| self.since.contains_key(&frame.appliance)) {
+        for frame in frames.iter().filter(|frame| self.since.contains_key(&frame.appliance)) {
             cameras.entry(frame.appliance).or_default().entry(frame.sensor).or_default().push(frame.time);
         }
         let none = BTreeMap::new();
@@ -135,6 +149,15 @@ impl Plan {
                 self.kept.insert(appliance, (guard, cameras.keys().copied().collect()));
             }
         }
+        let Some(behind) = &self.behind else { return Ok(()) };
+        let mut products = Products::default();
+        if changed_products(&behind.batch).next().is_some() {
+            let guards = self.kept.iter().map(|(appliance, (guard, _))| (*appliance, guard.at));
+            products = seen_products(guards, lake, &small.corrections, names)?;
+        }
+        let touched = touched_by(&behind.batch, &products);
+        self.kept.retain(|appliance, (guard, _)| !behind.touches(*appliance, guard.at) && !touched.contains(appliance));
+        Ok(())
     }
 
     /// The appliances that must be held whole after all.
@@ -253,9 +276,14 @@ impl Rows {
 #[derive(Debug, Default)]
 pub(super) struct Cold {
     appliances: HashMap<ApplianceId, Kept>,
-    /// By product, in whose frames before the guard it may be seen.
-    products: HashMap<ProductId, BTreeSet<ApplianceId>>,
+    /// In whose frames before the guard each product may be seen.
+    products: Products,
+    /// Whether tables were behind what came in when it began.
+    tables_are_behind: bool,
 }
+
+/// By product, in whose frames it may be seen.
+type Products = HashMap<ProductId, BTreeSet<ApplianceId>>;
 
 /// A cold appliance.
 #[derive(Debug)]
@@ -292,8 +320,8 @@ impl Cold {
         lake: &Lake,
         names: &mut Names,
     ) -> Result<(Self, Batch, Reviews), LakeError> {
-        let Plan { since, kept, .. } = plan;
-        let mut cold = Self::default();
+        let Plan { since, kept, behind, .. } = plan;
+        let mut cold = Self { tables_are_behind: behind.is_some(), ..Self::default() };
         let Some(until) = kept.values().map(|(guard, _)| guard.settled).max() else {
             return Ok((cold, Batch::default(), Vec::new()));
         };
@@ -314,22 +342,14 @@ impl Cold {
             }
         }
         let part = Part { until: Some(until), ..Part::default() };
-        let mut held = Rows::held(lake, &part, names, |appliance, time| cold.is_settled(appliance, time))?;
+        let shown = behind.as_ref().map_or(lake, |behind| &behind.lake);
+        let mut held = Rows::held(shown, &part, names, |appliance, time| cold.is_settled(appliance, time))?;
         held.take_away(cold.appliances.values().map(|kept| &kept.said));
         let batch = Batch { cold_visits: held.visits, cold_movements: held.movements, ..Batch::default() };
 
         // what is said of frames that are held, but not what they follow on, rests on what is cold as well
-        let until = cold.appliances.values().map(|kept| kept.guard.at).max();
-        let appliances: BTreeSet<ApplianceId> = cold.appliances.keys().copied().collect();
-        cold.products = lake.seen_products(&appliances, until, names)?;
-        // whatever people said that pictures show
-        for correction in corrections {
-            if let Change::Picture { frame, amendment } = &correction.change {
-                for product in amendment.products() {
-                    cold.products.entry(product).or_default().insert(frame.appliance);
-                }
-            }
-        }
+        let guards = cold.appliances.iter().map(|(appliance, kept)| (*appliance, kept.guard.at));
+        cold.products = seen_products(guards, lake, corrections, names)?;
         Ok((cold, batch, held.reviews))
     }
 
@@ -389,20 +409,26 @@ impl Cold {
 
     /// The appliances whose cold history `batch` changes.
     pub(super) fn touched_by(&self, batch: &Batch) -> BTreeSet<ApplianceId> {
-        let mut touched = BTreeSet::new();
         if self.appliances.is_empty() {
-            return touched;
+            return BTreeSet::new();
         }
-        let pictures = batch.amendments.iter().map(|((frame, _), _)| frame.appliance);
-        let skews = batch.skews.iter().map(|((frame, _), _)| frame.appliance);
-        let verdicts = batch.verdicts.iter().map(|((movement, _), _)| movement.appliance);
-        touched.extend(pictures.chain(skews).chain(verdicts).chain(other_thresholds(&batch.appliances)));
-        let others = batch.stand_ins.iter().map(|((product, _), _)| *product);
-        for product in others.chain(other_weights(&batch.products)) {
-            touched.extend(self.products.get(&product).into_iter().flatten());
-        }
+        let mut touched = touched_by(batch, &self.products);
         touched.retain(|appliance| self.contains(*appliance));
         touched
+    }
+
+    /// Whether what stands in can be right, as `changes` are what tables lack when it began.
+    pub(super) fn is_borne_out_by(&self, changes: &ViewChanges) -> bool {
+        if !self.tables_are_behind {
+            return changes.is_empty();
+        }
+        // nothing came that touches settled times
+        let ViewChanges { visits, movements, review_queue, .. } = changes;
+        let movements = movements.iter().filter(|(row, ..)| row.source == MovementSource::Sensors);
+        let mut settled = visits.iter().map(|(row, ..)| (row.appliance, row.opened));
+        !settled.any(|(appliance, time)| self.is_settled(appliance, time))
+            && !movements.map(|(row, ..)| row).any(|row| self.is_settled(row.appliance, row.time))
+            && !review_queue.iter().any(|(row, ..)| self.is_settled(row.appliance, row.time))
     }
 
     /// Those of `appliances` that are cold are so no longer.
@@ -413,6 +439,43 @@ impl Cold {
         });
         thawed.collect()
     }
+}
+
+/// In whose frames before the `guards` of these appliances each product may be seen: as vision has it, or as `corrections` do.
+fn seen_products(
+    guards: impl Iterator<Item = (ApplianceId, Time)>,
+    lake: &Lake,
+    corrections: &[Correction],
+    names: &Names,
+) -> Result<Products, LakeError> {
+    let (appliances, guards): (BTreeSet<ApplianceId>, Vec<Time>) = guards.unzip();
+    let mut products = lake.seen_products(&appliances, guards.into_iter().max(), names)?;
+    // whatever people said that pictures show
+    for correction in corrections {
+        if let Change::Picture { frame, amendment } = &correction.change {
+            for product in amendment.products() {
+                products.entry(product).or_default().insert(frame.appliance);
+            }
+        }
+    }
+    Ok(products)
+}
+
+/// The appliances whose history `batch` changes, beside that of what they sent; `products` tells who ever saw a product.
+fn touched_by(batch: &Batch, products: &Products) -> BTreeSet<ApplianceId> {
+    let pictures = batch.amendments.iter().map(|((frame, _), _)| frame.appliance);
+    let skews = batch.skews.iter().map(|((frame, _), _)| frame.appliance);
+    let verdicts = batch.verdicts.iter().map(|((movement, _), _)| movement.appliance);
+    let mut touched: BTreeSet<ApplianceId> =
+        pictures.chain(skews).chain(verdicts).chain(other_thresholds(&batch.appliances)).collect();
+    touched.extend(changed_products(batch).filter_map(|product| products.get(&product)).flatten());
+    touched
+}
+
+/// The products that `batch` lets be taken for others, or weigh another weight.
+fn changed_products(batch: &Batch) -> impl Iterator<Item = ProductId> {
+    let others = batch.stand_ins.iter().map(|((product, _), _)| *product);
+    others.chain(other_weights(&batch.products))
 }
 
 /// Takes back what stood in for `thawed`.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use larder_pipelines::Intake;
 use larder_records::{ApplianceId, FrameKey, FrameResult, Names, Reading, Time};
 
-use super::{EngineError, cold::Plan, seen::Accepted, views::ViewChanges, workers::Workers};
+use super::{EngineError, cold::Plan, seen::Accepted, small::Small, views::ViewChanges, workers::Workers};
 use crate::{
     eyes::Eyes,
     lake::{Held, Lake, Part, Whose},
@@ -55,14 +55,18 @@ impl<'a> Loading<'a> {
     pub(super) fn all(
         mut self,
         plan: &mut Plan,
+        small: &Small,
         intake: &mut Intake,
         workers: &mut Workers,
     ) -> Result<Loaded, EngineError> {
-        let slices = self.lake.slices(SLICE)?;
         let mut keys = Vec::new();
-        for slices in &slices {
+        for slices in &self.lake.slices(SLICE, plan.from())? {
+            let wants = |appliance, time| plan.wants(appliance, time);
+            if let Some(part) = slices.whole(Whose::All, plan.from()) {
+                self.take_readings(&part, wants, intake, workers)?;
+            }
             for part in slices.parts(plan.from()) {
-                self.take(&part, |appliance, time| plan.wants(appliance, time), &mut keys, intake)?;
+                self.take_frames(&part, wants, &mut keys, intake)?;
                 workers.send(intake.take_batch())?;
                 if plan.from().is_none() {
                     keys.clear();
@@ -77,33 +81,55 @@ impl<'a> Loading<'a> {
                 tracing::debug!(month, rows, differing = changes.len(), "loaded");
             }
         }
-        plan.settle(keys.iter());
+        plan.settle(&keys, self.lake, small, self.names)?;
         let others = plan.others();
         if !others.is_empty() {
-            for slices in &slices {
-                let part = slices.of(Whose::Of(&others));
-                self.take(&part, |appliance, time| !plan.wants(appliance, time), &mut Vec::new(), intake)?;
-                workers.send(intake.take_batch())?;
+            let wants = |appliance, time| !plan.wants(appliance, time);
+            for slices in &self.lake.slices(SLICE, None)? {
+                if let Some(part) = slices.whole(Whose::Of(&others), None) {
+                    self.take_readings(&part, wants, intake, workers)?;
+                }
+                for part in slices.parts(None) {
+                    let appliances = part.appliances.among(&others, self.names);
+                    if !appliances.is_empty() {
+                        let part = Part { appliances: Whose::Of(&appliances), ..part };
+                        self.take_frames(&part, wants, &mut Vec::new(), intake)?;
+                        workers.send(intake.take_batch())?;
+                    }
+                }
             }
         }
         self.loaded.changes.merge(workers.finish_epochs()?);
         Ok(self.loaded)
     }
 
-    /// Takes in what is wanted of `part`, and adds the keys of its frames to `keys`.
-    fn take(
+    /// Takes in the wanted readings of `part`, and sends them on.
+    fn take_readings(
+        &mut self,
+        part: &Part<'_>,
+        wants: impl Fn(ApplianceId, Time) -> bool,
+        intake: &mut Intake,
+        workers: &mut Workers,
+    ) -> Result<(), EngineError> {
+        let rows = &mut self.loaded.rows;
+        self.lake.read_in_turn(part, SLICE, self.names, |readings: Vec<Reading>| {
+            for reading in readings.iter().filter(|reading| wants(reading.appliance, reading.time)) {
+                *rows += 1;
+                intake.reading(reading);
+            }
+            workers.send(intake.take_batch())?;
+            Ok(())
+        })
+    }
+
+    /// Takes in the wanted frames of `part`, and adds their keys to `keys`.
+    fn take_frames(
         &mut self,
         part: &Part<'_>,
         wants: impl Fn(ApplianceId, Time) -> bool,
         keys: &mut Vec<FrameKey>,
         intake: &mut Intake,
     ) -> Result<(), EngineError> {
-        for reading in self.lake.read_part::<Reading>(part, self.names)? {
-            if wants(reading.appliance, reading.time) {
-                self.loaded.rows += 1;
-                intake.reading(&reading);
-            }
-        }
         for frame in self.lake.read_frames_of(part, self.held, self.names)? {
             if wants(frame.key.appliance, frame.key.time) {
                 keys.push(frame.key);

@@ -6,6 +6,7 @@
 //! computes them from the inputs and writes the difference. When all is written, the table `epochs` says so.
 
 mod arranged;
+mod behind;
 mod cluster;
 mod cold;
 mod commits;
@@ -16,6 +17,7 @@ mod opening;
 mod replay;
 mod revise;
 mod seen;
+mod small;
 mod thaw;
 mod views;
 mod workers;

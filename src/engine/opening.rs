@@ -1,13 +1,14 @@
 //! Opening a lake: its inputs into the dataflow, as far as they are to be in memory.
 
 use larder_pipelines::{Batch, Intake};
-use larder_records::{Appliance, Correction, DeadLetter, DeclaredMovement, Names, Product};
+use larder_records::{DeadLetter, Names};
 
 use super::{
     Cluster, Counts, Engine, EngineError, History, Uncommitted,
     cold::{Cold, Plan},
     loading::{Loaded, Loading},
     seen::Accepted,
+    small::Small,
     workers::Workers,
 };
 use crate::{
@@ -50,7 +51,7 @@ impl Engine {
     pub fn open_with(lake: Lake, names: Names, opening: Opening) -> Result<Self, EngineError> {
         let Opening { eyes, workers, history } = opening;
         let engine = Self::start(lake, names, eyes, &workers, None, history)?;
-        if engine.cold.len() == 0 || engine.changes.is_empty() {
+        if engine.cold.len() == 0 || engine.cold.is_borne_out_by(&engine.changes) {
             return Ok(engine);
         }
         tracing::warn!(
@@ -95,36 +96,22 @@ impl Engine {
         held: Option<&Held>,
         history: History,
     ) -> Result<Self, EngineError> {
-        lake.keep_in_background()?;
         let mut workers = Workers::start(workers)?;
         let mut intake = Intake::default();
-        // first what is small and changes much, so that the rest comes as it should have been
-        let corrections = lake.read::<Correction>(&mut names)?;
-        for correction in &corrections {
-            // the lake holds none that can never hold
-            let _ = intake.correction(correction);
-        }
-        for movement in lake.read::<DeclaredMovement>(&mut names)? {
-            intake.declared(&movement);
-        }
-        for product in lake.read::<Product>(&mut names)? {
-            intake.product(&product);
-        }
-        for appliance in lake.read::<Appliance>(&mut names)? {
-            intake.appliance(&appliance);
-        }
-        workers.send(intake.take_batch())?;
-        let mut plan = Plan::of(&lake, history, &corrections, eyes.as_ref(), &mut names)?;
+        let small = Small::read(&lake, &mut names)?;
+        let batch = small.take(&mut intake);
+        let mut plan = Plan::of(&lake, history, &small, &batch, eyes.as_ref(), &mut names)?;
+        workers.send(batch)?;
         let days = lake.held(&mut names)?;
         let held = held.unwrap_or(&days);
         let loading = Loading::new(&lake, &mut names, eyes.as_ref(), held, Accepted::of(days.clone()));
         let Loaded { accepted, rows: in_memory, mut changes, subtracted } =
-            loading.all(&mut plan, &mut intake, &mut workers)?;
+            loading.all(&mut plan, &small, &mut intake, &mut workers)?;
         let dead_letters = lake.read::<DeadLetter>(&mut names)?.into_iter().collect();
         let visions = lake.read::<KnownVision>(&mut names)?.into_iter().collect();
 
         let first_epoch = lake.last_epoch().map_or(0, |epoch| epoch + 1);
-        let (mut cold, stand_ins, reviews) = Cold::begin(plan, &changes, &corrections, &lake, &mut names)?;
+        let (mut cold, stand_ins, reviews) = Cold::begin(plan, &changes, &small.corrections, &lake, &mut names)?;
         if cold.len() > 0 {
             workers.send(stand_ins)?;
             changes.merge(workers.finish_epochs()?);
@@ -132,6 +119,8 @@ impl Engine {
             changes.merge(workers.finish_epochs()?);
         }
         changes.subtract_beside(&lake, &mut names, &subtracted)?;
+        // only now, so that no file is taken away that stands in for history
+        lake.keep_in_background()?;
         Ok(Self {
             lake,
             names,

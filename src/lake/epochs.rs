@@ -5,12 +5,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use larder_records::{Names, Time};
 
 use super::{
+    Lake,
     error::LakeError,
     row::Row,
     rows::epochs::{Shown, TableVersion},
     table::{Engine, Table},
     tables::{Slot, Tables},
 };
+
+impl Lake {
+    /// Whether the tables show one epoch: all that came in, and the views of just that.
+    pub fn shows_one_epoch(&self) -> bool {
+        self.last_epoch() == self.epoch(Shown::TABLE.name)
+    }
+}
 
 impl Tables {
     /// Says that all tables, as they are now, show `epoch`. Says nothing where no table changed since that was said last.

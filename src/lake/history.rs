@@ -112,7 +112,7 @@ impl Table {
             return Ok(commits);
         }
         for version in (0..=self.version()).rev() {
-            let there = log::modified(&self.root.join(log::LOG).join(format!("{version:020}.json")))?.is_some();
+            let there = log::modified(&log::commit(&self.root, version))?.is_some();
             let epoch = if there { self.epoch_of(version)? } else { None };
             match epoch {
                 Some(epoch) if Some(epoch) <= after => break,

@@ -9,6 +9,7 @@ use arrow::{
 use delta_kernel::{
     Engine, FilteredEngineData, KernelError, KernelResult, SnapshotRef, engine::arrow_data::ArrowEngineData,
 };
+use larder_records::{Micros, Time};
 use serde_json::Value;
 
 use super::{files::Partition, log::relative, spec::TableSpec};
@@ -44,6 +45,15 @@ impl LiveFile {
     pub(super) fn bounds(&self, column: &str) -> Option<[&str; 2]> {
         let bound = |which: &str| self.stats.get(which).and_then(|bounds| bounds.get(column)).and_then(Value::as_str);
         Some([bound("minValues")?, bound("maxValues")?])
+    }
+
+    /// The first instant of `column` and the last, or somewhat before and behind, where the file's statistics tell.
+    pub(super) fn times(&self, column: &str) -> Option<[Time; 2]> {
+        /// Statistics tell milliseconds, cut off.
+        const MILLISECOND: Micros = 1_000;
+        let time = |text: &str| Some(Time(text.parse::<jiff::Timestamp>().ok()?.as_microsecond()));
+        let [first, last] = self.bounds(column)?;
+        Some([time(first)?.plus(-MILLISECOND), time(last)?.plus(MILLISECOND)])
     }
 }
 

@@ -81,9 +81,14 @@ pub(super) fn modified(path: &Path) -> Result<Option<SystemTime>, LakeError> {
     }
 }
 
+/// The file of a version's commit.
+pub(super) fn commit(root: &Path, version: u64) -> PathBuf {
+    root.join(LOG).join(format!("{version:020}.json"))
+}
+
 /// The actions of a version's commit.
 pub(super) fn actions(root: &Path, version: u64) -> Result<Vec<Value>, LakeError> {
-    let path = root.join(LOG).join(format!("{version:020}.json"));
+    let path = commit(root, version);
     let text = fs::read_to_string(&path).map_err(io(&path))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| serde_json::from_str(line).map_err(|error| io(&path)(std::io::Error::other(error)))).collect()

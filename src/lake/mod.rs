@@ -21,6 +21,7 @@ mod part;
 mod properties;
 mod row;
 mod rows;
+mod since;
 mod slices;
 mod spec;
 mod staging;
@@ -49,6 +50,7 @@ pub use self::{
     row::{Row, in_words},
     rows::epochs::{Shown, TableVersion},
     rows::visions::{Held, KnownVision, VisionDay, day_of},
+    since::Came,
     slices::Slices,
     spec::{ColumnSpec, Kind, TableSpec},
     vacuum::Removed,
@@ -168,6 +170,37 @@ impl Lake {
             rows.extend(R::read(&batch, names)?);
         }
         Ok(rows)
+    }
+
+    /// As [`Lake::read_part`], handed on some `rows` at a time, in no particular order. Each file is read once.
+    ///
+    /// # Errors
+    /// [`LakeError`] where the table cannot be read; and what `each` says.
+    pub fn read_in_turn<R: Dated, E: From<LakeError>>(
+        &self,
+        part: &Part<'_>,
+        rows: u64,
+        names: &mut Names,
+        mut each: impl FnMut(Vec<R>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(table) = self.tables.get(R::TABLE.name) else { return Ok(()) };
+        let sieve = Arc::new(part.sieve(names));
+        let mut files = table.files_within(self.engine(), &sieve, R::TIME)?;
+        while !files.is_empty() {
+            let mut held = 0;
+            let enough = files.iter().position(|file| {
+                held += file.rows;
+                held >= rows
+            });
+            let rest = files.split_off(enough.map_or(files.len(), |last| last + 1));
+            let mut read = Vec::new();
+            for batch in table.sift(&files, &sieve, R::TIME)? {
+                read.extend(R::read(&batch, names)?);
+            }
+            each(read)?;
+            files = rest;
+        }
+        Ok(())
     }
 
     /// Adds `rows` to their table, as of `epoch`.
@@ -313,7 +346,7 @@ impl Lake {
         let mut all: HashMap<ProductId, BTreeSet<ApplianceId>> = HashMap::new();
         let Some(table) = self.tables.get(SightingRow::TABLE.name) else { return Ok(all) };
         let sieve = Part { appliances: Whose::Of(appliances), from: None, until }.sieve(names);
-        let may_hold = |file: &LiveFile| sieve.may_lie_in(file);
+        let may_hold = |file: &LiveFile| sieve.may_lie_in(file, SightingRow::TIME);
         let wanted = |appliance, time| appliances.contains(&appliance) && until.is_none_or(|until| time < until);
         let map = |batch: &RecordBatch| frames::candidates(batch, wanted);
         for seen in table.map_columns(self.engine(), &frames::CANDIDATES, may_hold, map)? {
@@ -349,9 +382,9 @@ impl Lake {
         let mut newest: BTreeMap<ApplianceId, Time> = BTreeMap::new();
         for name in [Reading::TABLE.name, FrameRow::TABLE.name] {
             let Some(table) = self.tables.get(name) else { continue };
-            let map = |batch: &RecordBatch| part::newest(table.spec.name, batch);
+            let map = |batch: &RecordBatch| part::spans(table.spec.name, batch);
             for of_file in table.map_columns(self.engine(), &part::WHOSE, |_| true, map)? {
-                for (text, time) in of_file {
+                for (text, [_, time]) in of_file {
                     let appliance = names.intern(&text);
                     let appliance =
                         appliance.map_err(|error| LakeError::column(name, (part::WHOSE[0], error.into())))?;
@@ -458,11 +491,6 @@ impl Lake {
     /// The epoch of the newest commit to a table.
     pub fn epoch(&self, table: &str) -> Option<u64> {
         self.tables.get(table)?.epoch()
-    }
-
-    /// Whether the tables show one epoch: all that came in, and the views of just that.
-    pub fn shows_one_epoch(&self) -> bool {
-        self.last_epoch() == self.epoch(Shown::TABLE.name)
     }
 
     /// The newest epoch of any table.

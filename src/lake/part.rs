@@ -45,20 +45,37 @@ pub enum Whose<'a> {
     Between(Option<&'a str>, Option<&'a str>),
 }
 
-impl Part<'_> {
-    /// How its rows are told from others before they are read.
-    pub(super) fn sieve(&self, names: &Names) -> Sieve {
-        let appliances = match self.appliances {
-            Whose::All => Texts::All,
-            Whose::Of(wanted) => {
+impl Whose<'_> {
+    /// Those of `appliances` that belong to these.
+    pub fn among(&self, appliances: &BTreeSet<ApplianceId>, names: &Names) -> BTreeSet<ApplianceId> {
+        let texts = self.in_words(names);
+        appliances.iter().filter(|appliance| texts.holds(names.text(appliance.0))).copied().collect()
+    }
+
+    fn in_words(&self, names: &Names) -> Texts {
+        match self {
+            Self::All => Texts::All,
+            Self::Of(wanted) => {
                 let mut texts: Vec<String> = wanted.iter().map(|id| names.text(id.0).to_owned()).collect();
                 texts.sort_unstable();
                 Texts::Of(texts)
             }
-            Whose::Between(first, end) => Texts::Between(first.map(str::to_owned), end.map(str::to_owned)),
-        };
+            Self::Between(first, end) => Texts::Between(first.map(str::to_owned), end.map(str::to_owned)),
+        }
+    }
+}
+
+impl Part<'_> {
+    /// How its rows are told from others before they are read.
+    pub(super) fn sieve(&self, names: &Names) -> Sieve {
         let month = |time: Option<Time>| time.map(|time| Month(time).text()).filter(|month| Month::is_plain(month));
-        Sieve { appliances, from: self.from, until: self.until, first: month(self.from), last: month(self.until) }
+        Sieve {
+            appliances: self.appliances.in_words(names),
+            from: self.from,
+            until: self.until,
+            first: month(self.from),
+            last: month(self.until),
+        }
     }
 }
 
@@ -105,14 +122,19 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
-    /// Whether some of the rows may lie in `file`.
-    pub(super) fn may_lie_in(&self, file: &LiveFile) -> bool {
+    /// Whether some of the rows may lie in `file`, where times stand in `time`.
+    pub(super) fn may_lie_in(&self, file: &LiveFile, time: &str) -> bool {
         let month = file.partition.last().filter(|month| Month::is_plain(month));
-        let in_time = month.is_none_or(|month| {
+        let in_month = month.is_none_or(|month| {
             self.first.as_ref().is_none_or(|first| first <= month)
                 && self.last.as_ref().is_none_or(|last| month <= last)
         });
-        in_time && file.bounds("appliance").is_none_or(|[low, high]| self.appliances.may_lie_between(low, high))
+        let in_time = |[first, last]: [Time; 2]| {
+            self.from.is_none_or(|from| from <= last) && self.until.is_none_or(|until| first < until)
+        };
+        in_month
+            && ((self.from.is_none() && self.until.is_none()) || file.times(time).is_none_or(in_time))
+            && file.bounds("appliance").is_none_or(|[low, high]| self.appliances.may_lie_between(low, high))
     }
 
     /// Whether every row is wanted.
@@ -155,24 +177,27 @@ impl Sieve {
     }
 }
 
-/// The columns that [`newest`] reads, in the order of the file.
+/// The columns that [`spans`] reads, in the order of the file.
 pub(super) const WHOSE: [&str; 2] = ["appliance", "time"];
 
-/// The latest time of each appliance in the columns [`WHOSE`] of a file. Files are sorted by appliance, so there are few texts.
-pub(super) fn newest(table: &'static str, batch: &RecordBatch) -> Result<Vec<(String, Time)>, LakeError> {
+/// The earliest and the latest time of each appliance in the columns [`WHOSE`] of a file. Files are sorted by appliance, so there are few
+/// texts.
+pub(super) fn spans(table: &'static str, batch: &RecordBatch) -> Result<Vec<(String, [Time; 2])>, LakeError> {
     let missing = |column| LakeError::column(table, (column, CellError::Absent));
     let [appliances, times] = batch.columns() else { return Err(missing(WHOSE[0])) };
     let appliances = appliances.as_string_opt::<i32>().ok_or_else(|| missing(WHOSE[0]))?;
     let times = times.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| missing(WHOSE[1]))?;
-    let mut newest: Vec<(String, Time)> = Vec::new();
+    let mut spans: Vec<(String, [Time; 2])> = Vec::new();
     for n in 0..batch.num_rows() {
         let (text, time) = (appliances.value(n), Time(times.value(n)));
-        match newest.last_mut() {
-            Some((last, known)) if last == text => *known = time.max(*known),
-            _ => newest.push((text.to_owned(), time)),
+        match spans.last_mut() {
+            Some((last, [first, newest])) if last == text => {
+                (*first, *newest) = (time.min(*first), time.max(*newest));
+            }
+            _ => spans.push((text.to_owned(), [time; 2])),
         }
     }
-    Ok(newest)
+    Ok(spans)
 }
 
 /// A row of an appliance at a time. The column `appliance` says whose it is.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use larder_records::{Names, Reading, Time};
 
 use super::{
-    Lake, LakeError, Part, Row, Whose,
+    Dated, Lake, LakeError, Part, Row, Whose,
     live::LiveFile,
     rows::{
         Month,
@@ -13,7 +13,7 @@ use super::{
     },
 };
 
-/// A calendar month (UTC) of readings and frames.
+/// A calendar month (UTC) of what came in, with its frames cut into slices.
 #[derive(Debug)]
 pub struct Slices {
     /// The month as tables are parted by it; none where nothing came in.
@@ -25,39 +25,44 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// The slices, less what was before `from`.
-    pub fn parts(&self, from: Option<Time>) -> impl Iterator<Item = Part<'_>> {
+    /// All of the month, less what was before `from`; none where nothing is left.
+    pub fn whole<'a>(&self, whose: Whose<'a>, from: Option<Time>) -> Option<Part<'a>> {
         let from = from.max(self.from);
         let is_empty = self.until.is_some_and(|until| from.is_some_and(|from| from >= until));
-        let bound = |n: usize| self.cuts.get(n).map(String::as_str);
-        let slices = if is_empty { 0..0 } else { 0..self.cuts.len() + 1 };
-        slices.map(move |n| Part {
-            appliances: Whose::Between(n.checked_sub(1).and_then(bound), bound(n)),
-            from,
-            until: self.until,
-        })
+        (!is_empty).then_some(Part { appliances: whose, from, until: self.until })
     }
 
-    /// The whole month of the appliances in `whose`.
-    pub fn of<'a>(&self, whose: Whose<'a>) -> Part<'a> {
-        Part { appliances: whose, from: self.from, until: self.until }
+    /// The slices, less what was before `from`.
+    pub fn parts(&self, from: Option<Time>) -> impl Iterator<Item = Part<'_>> {
+        let bound = |n: usize| self.cuts.get(n).map(String::as_str);
+        let slices = (0..=self.cuts.len()).map(move |n| Whose::Between(n.checked_sub(1).and_then(bound), bound(n)));
+        slices.filter_map(move |whose| self.whole(whose, from))
     }
 }
 
 impl Lake {
-    /// All readings and frames, month by month, the oldest first; in slices of some `rows` where they lie in files by appliance.
+    /// All that came in, month by month, the oldest first, less what was before `from`; its frames in slices of some `rows` where they
+    /// lie in files by appliance.
     ///
     /// # Errors
     /// [`LakeError`] where a log cannot be read.
-    pub fn slices(&self, rows: u64) -> Result<Vec<Slices>, LakeError> {
-        // of each month the least appliance and the rows of every file
+    pub fn slices(&self, rows: u64, from: Option<Time>) -> Result<Vec<Slices>, LakeError> {
+        // of each month the least appliance of every file of frames, and its rows
         let mut months: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
-        for name in [Reading::TABLE.name, FrameRow::TABLE.name, SightingRow::TABLE.name] {
+        for (name, time) in [
+            (Reading::TABLE.name, Reading::TIME),
+            (FrameRow::TABLE.name, FrameRow::TIME),
+            (SightingRow::TABLE.name, SightingRow::TIME),
+        ] {
             let Some(table) = self.tables.get(name) else { continue };
             for file in table.live(self.engine())?.files {
                 let Some(month) = file.partition.last().filter(|month| Month::is_plain(month)) else { continue };
-                let least = file.bounds("appliance").map_or_else(String::new, |[low, _]| low.to_owned());
-                months.entry(month.clone()).or_default().push((least, file.rows));
+                let files = months.entry(month.clone()).or_default();
+                let is_recent = from.is_none_or(|from| file.times(time).is_none_or(|[_, last]| from <= last));
+                if name != Reading::TABLE.name && is_recent {
+                    let least = file.bounds("appliance").map_or_else(String::new, |[low, _]| low.to_owned());
+                    files.push((least, file.rows));
+                }
             }
         }
         let starts: Vec<Time> = months.keys().filter_map(|month| Month::start(month)).collect();

@@ -61,6 +61,15 @@ impl Table {
         Ok(Some(Self { spec, root, snapshot, epoch }))
     }
 
+    /// The table as of one of its versions, to be read; none where that cannot be read any more.
+    pub(super) fn at(&self, engine: &Engine, version: u64) -> Option<Self> {
+        let snapshot = Snapshot::builder_for(url(&self.root).ok()?.as_str()).at_version(version).build(engine).ok()?;
+        let epoch = epoch_of(self.place(), &snapshot, engine).ok()?;
+        let table = Self { snapshot, epoch, ..self.clone() };
+        let is_there = table.live(engine).ok()?.files.iter().all(|file| file.path.exists());
+        is_there.then_some(table)
+    }
+
     /// A new table in `root`, where [`Table::open`] found none.
     pub(super) fn create(engine: &Engine, root: PathBuf, spec: TableSpec) -> Result<Self, LakeError> {
         let place = Place { path: &root, table: spec.name };
@@ -142,18 +151,38 @@ impl Table {
         sieve: &Arc<Sieve>,
         time: &'static str,
     ) -> Result<Vec<RecordBatch>, LakeError> {
-        if sieve.is_open() {
-            return self.read(engine);
-        }
+        self.sift(&self.files_within(engine, sieve, time)?, sieve, time)
+    }
+
+    /// The files in which rows of a part may lie.
+    pub(super) fn files_within(
+        &self,
+        engine: &Engine,
+        sieve: &Sieve,
+        time: &'static str,
+    ) -> Result<Vec<LiveFile>, LakeError> {
+        let mut files = self.live(engine)?.files;
+        files.retain(|file| sieve.may_lie_in(file, time));
+        Ok(files)
+    }
+
+    /// The rows of `files` that belong to a part, a batch a file.
+    pub(super) fn sift(
+        &self,
+        files: &[LiveFile],
+        sieve: &Arc<Sieve>,
+        time: &'static str,
+    ) -> Result<Vec<RecordBatch>, LakeError> {
         let (place, schema) = (self.place(), files::file_schema(&self.spec));
-        let files = self.live(engine)?.files;
-        let wanted = files.par_iter().filter(|file| sieve.may_lie_in(file));
-        wanted
-            .map(|file| {
-                let batch = files::read_sifted(place, &file.path, &schema, sieve, time)?;
-                files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
-            })
-            .collect()
+        let read = |file: &LiveFile| {
+            let batch = if sieve.is_open() {
+                files::read(place, &file.path, &schema)?
+            } else {
+                files::read_sifted(place, &file.path, &schema, sieve, time)?
+            };
+            files::with_partition(&self.spec, &batch, &file.partition).map_err(|error| place.arrow(error))
+        };
+        files.par_iter().map(read).collect()
     }
 
     /// What `map` makes of some columns, none of which parts the table, of each file that may hold what is wanted.

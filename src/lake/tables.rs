@@ -54,6 +54,15 @@ impl Tables {
         Ok(Self { engine: std::sync::Arc::new(engine), slots })
     }
 
+    /// These with each table as `table` has it, to be read.
+    pub(super) fn each(&self, table: impl Fn(&Slot) -> Option<Option<Table>>) -> Option<Self> {
+        let slots = self.slots.iter().map(|(name, slot)| {
+            let held = Mutex::new(Held { table: table(slot)?, kept: 0 });
+            Some((*name, Slot { spec: slot.spec, root: slot.root.clone(), held }))
+        });
+        Some(Self { engine: self.engine.clone(), slots: slots.collect::<Option<_>>()? })
+    }
+
     /// The place of the table `name`.
     pub(super) fn slot(&self, name: &str) -> Option<&Slot> {
         self.slots.get(name)
@@ -71,6 +80,11 @@ impl Tables {
 }
 
 impl Slot {
+    /// What the table is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
     /// Nobody else commits to the table as long as the guard is held.
     pub(super) fn lock(&self) -> MutexGuard<'_, Held> {
         // a table is what its newest commit says: one that a panic left is whole

@@ -1,6 +1,6 @@
 //! History that lies in the lake alone: whatever comes, tables are what they would be with all of it in memory.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use larder::{
     engine::{Engine, EngineError, History, Opening},
@@ -12,7 +12,7 @@ use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    corrections::{Kitchen, anew},
+    corrections::{INPUTS, Kitchen, anew, copy},
     digests, eyes,
 };
 
@@ -152,6 +152,29 @@ fn take(engine: &mut Engine, events: impl IntoIterator<Item = Event>, taken: &mu
     }
 }
 
+/// What a process leaves that dies while it commits, of a lake as of the commit `before` and `after`: all tables are one or the other.
+fn cut_short(before: &Path, after: &Path, into: &Path, random: &mut ChaCha8Rng) {
+    let stage = random.random_range(0..4);
+    let seen = ["visions", "sightings", "frames", "vision_days"];
+    let written = random.random_range(0..=seen.len());
+    for table in std::fs::read_dir(after).unwrap() {
+        let name = table.unwrap().file_name().into_string().unwrap();
+        let is_written = match stage {
+            // some of what came in, readings last
+            0 if name == "readings" => false,
+            0 if seen.contains(&name.as_str()) => seen[..written].contains(&name.as_str()),
+            0 => INPUTS.contains(&name.as_str()) && random.random(),
+            // all of that, and none, some or all of the views
+            _ if INPUTS.contains(&name.as_str()) => true,
+            _ => name != "epochs" && (stage == 3 || (stage == 2 && random.random())),
+        };
+        let from = if is_written { after } else { before };
+        if from.join(&name).exists() {
+            copy(&from.join(&name), &into.join(&name));
+        }
+    }
+}
+
 fn history(seed: u64) {
     println!("seed {seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -160,11 +183,11 @@ fn history(seed: u64) {
     let mut names = Names::default();
     let mut world = World::new(5, &mut names);
     let records = world.records(&mut names, &mut random);
-    let open = |names: Names, history| {
-        let lake = Lake::open(&at("lake")).unwrap();
+    let open = |lake: &str, names: Names, history| {
+        let lake = Lake::open(&at(lake)).unwrap();
         Engine::open_with(lake, names, Opening { eyes: None, workers: 1.into(), history }).unwrap()
     };
-    let mut engine = open(names, History::Whole);
+    let mut engine = open("lake", names, History::Whole);
     let (mut taken, mut late, mut made) = (Vec::new(), Vec::new(), Vec::<Correction>::new());
     take(&mut engine, records, &mut taken);
     for n in 0..world.fridges.len() {
@@ -173,16 +196,20 @@ fn history(seed: u64) {
         }
     }
     engine.commit().unwrap();
-    let (mut cold, mut thawed, mut comparisons) = (0, 0, 0);
+    let (mut cold, mut thawed, mut comparisons, mut cold_after_a_crash) = (0, 0, 0, 0);
     for round in 0..40 {
-        if round % 4 == 0 {
+        let is_cut_short = round % 4 == 0;
+        if round % 2 == 0 {
             let before = digests(&at("lake"));
-            engine = if random.random_ratio(1, 3) {
+            engine = if !is_cut_short && random.random() {
                 engine.cool().unwrap()
             } else {
                 let names = engine.names().clone();
                 drop(engine);
-                open(names, History::Recent(random.random_range(0..5 * Time::DAY)))
+                if is_cut_short {
+                    copy(&at("lake"), &at("before"));
+                }
+                open("lake", names, History::Recent(random.random_range(0..5 * Time::DAY)))
             };
             cold += engine.cold_appliances();
             engine.commit().unwrap();
@@ -245,16 +272,38 @@ fn history(seed: u64) {
         thawed += was - engine.cold_appliances();
         let into = at(&format!("anew {round}"));
         assert_eq!(digests(&at("lake")), anew(&at("lake"), &into), "after round {round} by seed {seed}");
-        std::fs::remove_dir_all(into).unwrap();
+        std::fs::remove_dir_all(&into).unwrap();
         comparisons += 1;
+        if is_cut_short {
+            let names = engine.names().clone();
+            drop(engine);
+            cut_short(&at("before"), &at("lake"), &at("cut"), &mut random);
+            let recent = History::Recent(random.random_range(0..5 * Time::DAY));
+            let mut opened = open("cut", names.clone(), recent);
+            cold_after_a_crash += opened.cold_appliances();
+            let (mut events, mut others) = (world.visit(0, &mut random), taken.clone());
+            events.extend(late.choose(&mut random).cloned());
+            take(&mut opened, events.into_iter().filter(|_| round % 8 == 0), &mut others);
+            opened.commit().unwrap();
+            drop(opened);
+            assert_eq!(digests(&at("cut")), anew(&at("cut"), &into), "cut short in round {round} by seed {seed}");
+            for left in [&at("before"), &at("cut"), &into] {
+                std::fs::remove_dir_all(left).unwrap();
+            }
+            comparisons += 1;
+            engine = open("lake", names, recent);
+        }
     }
     let lake = Lake::open(&at("lake")).unwrap();
     let readings = lake.read::<Reading>(&mut Names::default()).unwrap();
     assert_eq!(readings.iter().collect::<BTreeSet<_>>().len(), readings.len(), "nothing is there twice");
     let frames = lake.read_frames(&mut Names::default()).unwrap();
     assert_eq!(frames.iter().map(|frame| frame.key).collect::<BTreeSet<_>>().len(), frames.len());
-    println!("{comparisons} comparisons; {cold} times a fridge was cold, {thawed} times it was thawed");
-    assert!(cold >= 5 && thawed >= 3, "too little to say anything");
+    println!(
+        "{comparisons} comparisons; {cold} times a fridge was cold, {thawed} times it was thawed; \
+         {cold_after_a_crash} times it was cold after a crash"
+    );
+    assert!(cold >= 5 && thawed >= 3 && cold_after_a_crash >= 3, "too little to say anything");
 }
 
 #[test]

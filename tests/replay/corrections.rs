@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{digests, kitchen, run};
 
-const INPUTS: [&str; 10] = [
+pub(super) const INPUTS: [&str; 10] = [
     "readings",
     "frames",
     "sightings",
@@ -25,7 +25,7 @@ const INPUTS: [&str; 10] = [
     "dead_letters",
 ];
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
