@@ -147,7 +147,7 @@ pub(crate) fn amend<'a>(seen: &mut Vec<Seen>, told: impl IntoIterator<Item = &'a
                     let part = seen.remove(at);
                     whole = Some(match whole {
                         None => Seen::said_to_be(part.index, part.bounds, *product),
-                        Some(whole) => Seen { bounds: around(whole.bounds, part.bounds), ..whole },
+                        Some(whole) => Seen { bounds: whole.bounds.around(part.bounds), ..whole },
                     });
                 }
                 seen.extend(whole);
@@ -195,13 +195,4 @@ fn find(seen: &[Seen], bounds: BoundingBox) -> Option<usize> {
     let shared = seen.iter().map(|seen| seen.bounds.iou(bounds)).enumerate();
     let best = shared.min_by_key(|(at, iou)| (std::cmp::Reverse(*iou), *at));
     best.filter(|(_, iou)| *iou >= PPM / 2).map(|(at, _)| at)
-}
-
-fn around(a: BoundingBox, b: BoundingBox) -> BoundingBox {
-    BoundingBox {
-        left: a.left.min(b.left),
-        top: a.top.min(b.top),
-        right: a.right.max(b.right),
-        bottom: a.bottom.max(b.bottom),
-    }
 }

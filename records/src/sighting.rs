@@ -53,6 +53,16 @@ impl BoundingBox {
         .area()
     }
 
+    /// The smallest box around both.
+    pub fn around(self, other: Self) -> Self {
+        Self {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+
     /// Intersection over union.
     pub fn iou(self, other: Self) -> Ppm {
         let shared = self.overlap(other);

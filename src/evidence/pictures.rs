@@ -67,7 +67,7 @@ pub fn write_differences(
     each_picture(recordings, &wanted, |key, picture| {
         for (object, path) in objects.iter().zip(&mut paths).filter(|(object, _)| object.frame == key) {
             let sides = [object.old, object.new].map(|side| side.map(|taken| taken.bounds));
-            let Some(whole) = sides.into_iter().flatten().reduce(around) else { continue };
+            let Some(whole) = sides.into_iter().flatten().reduce(BoundingBox::around) else { continue };
             let mut drawn = picture.clone();
             for (bounds, colour) in sides.into_iter().zip(OLD_AND_NEW) {
                 if let Some(bounds) = bounds {
@@ -83,15 +83,6 @@ pub fn write_differences(
         Ok(())
     })?;
     Ok(paths)
-}
-
-fn around(a: BoundingBox, b: BoundingBox) -> BoundingBox {
-    BoundingBox {
-        left: a.left.min(b.left),
-        top: a.top.min(b.top),
-        right: a.right.max(b.right),
-        bottom: a.bottom.max(b.bottom),
-    }
 }
 
 fn make_folder(dir: &Path) -> Result<(), EvidenceError> {
