@@ -3,7 +3,7 @@
 use crate::{ImageRgb8, homography::Homography};
 
 /// Squares along a side of the picture.
-const SIDE: usize = 64;
+pub(super) const SIDE: usize = 96;
 /// Bytes of the colours of a product.
 pub(super) const BYTES: usize = SIDE * SIDE * 3 + 8;
 
@@ -65,6 +65,8 @@ const SAME: f32 = 25.0;
 const TELLING: f32 = 15.0;
 /// What is farther from both is a hand or a reflection, and is as far from both.
 const STRANGE: f32 = 60.0;
+/// The maps are a pixel or two off: colours are smoothed so many times.
+const SMOOTHED: usize = 4;
 /// So many squares must show print, and so many of these must differ.
 const FEWEST: usize = SIDE * SIDE / 48;
 const FEWEST_TELLING: usize = SIDE * SIDE / 300;
@@ -72,36 +74,51 @@ const FEWEST_TELLING: usize = SIDE * SIDE / 300;
 /// A product's colours, and pixels a row and rows of its picture.
 pub(super) type Print<'a> = (&'a Colours, [f64; 2]);
 
-/// How much better the print of one product explains a picture than that of another, -1 to 1, by the colours of the places where they
-/// differ: `map` takes the product's picture to the picture, and `between` to that of the other. The light may be of any
-/// colour: it is taken from where the prints are the same. None where there is nothing to go by.
-pub(super) fn preference(
-    picture: &ImageRgb8,
-    map: &Homography,
-    (own, size): Print<'_>,
-    (other, other_size): Print<'_>,
-    between: &Homography,
-) -> Option<f64> {
-    if !own.are_known() || !other.are_known() {
-        return None;
+/// A picture and two prints, square by square, in the squares of the one's picture. Where the picture or the other print is not
+/// seen, its colours are those of the one.
+pub(super) struct Laid {
+    pub(super) seen: Vec<[f32; 3]>,
+    pub(super) own: Vec<[f32; 3]>,
+    pub(super) other: Vec<[f32; 3]>,
+    /// Whether all three are seen.
+    pub(super) known: Vec<bool>,
+}
+
+impl Laid {
+    /// `map` takes the product's picture to the picture, and `between` to that of the other; none where colours are not known.
+    pub(super) fn new(
+        picture: &ImageRgb8,
+        map: &Homography,
+        (own, size): Print<'_>,
+        (other, other_size): Print<'_>,
+        between: &Homography,
+    ) -> Option<Self> {
+        if !own.are_known() || !other.are_known() {
+            return None;
+        }
+        let other = ImageRgb8::from_pixels(SIDE, SIDE, other.squares())?;
+        let [x, y] = other_size.map(|length| SIDE as f64 / length);
+        let into_squares =
+            Homography::from_rows([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])?.after(between);
+        let own: Vec<[f32; 3]> = own.squares().into_iter().map(|colour| colour.map(f32::from)).collect();
+        let (seen, other) = (seen(picture, map, size), seen(&other, &into_squares, size));
+        let known = seen.iter().zip(&other).map(|(seen, other)| seen.is_some() && other.is_some()).collect();
+        let filled = |squares: Vec<Option<[f32; 3]>>| {
+            squares.into_iter().zip(&own).map(|(square, own)| square.unwrap_or(*own)).collect()
+        };
+        Some(Self { seen: filled(seen), other: filled(other), own, known })
     }
-    let other = ImageRgb8::from_pixels(SIDE, SIDE, other.squares())?;
-    let [x, y] = other_size.map(|length| SIDE as f64 / length);
-    let into_squares =
-        Homography::from_rows([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])?.after(between);
-    let own: Vec<[f32; 3]> = own.squares().into_iter().map(|colour| colour.map(f32::from)).collect();
-    let (seen, other) = (seen(picture, map, size), seen(&other, &into_squares, size));
-    let printed = |i: usize| {
-        let paper = |colour: [f32; 3]| colour.iter().all(|&light| light > PAPER);
-        seen[i].is_some() && other[i].is_some_and(|other| !(paper(own[i]) && paper(other)))
-    };
-    let printed: Vec<usize> = (0..SIDE * SIDE).filter(|&i| printed(i)).collect();
+}
+
+/// How much better the print of one product explains a picture than that of another, -1 to 1, by the colours of the places where they
+/// differ. The light may be of any colour: it is taken from where the prints are the same. None where there is nothing to go by.
+pub(super) fn preference(laid: &Laid) -> Option<f64> {
+    let printed = |&i: &usize| laid.known[i] && !(is_paper(laid.own[i]) && is_paper(laid.other[i]));
+    let printed: Vec<usize> = (0..SIDE * SIDE).filter(printed).collect();
     if printed.len() < FEWEST {
         return None;
     }
-    let filled = |squares: &[Option<[f32; 3]>]| squares.iter().zip(&own).map(|(s, own)| s.unwrap_or(*own)).collect();
-    let (seen, other): (Vec<[f32; 3]>, Vec<[f32; 3]>) = (filled(&seen), filled(&other));
-    let [seen, own, other] = [seen, own, other].map(|squares| smooth(smooth(squares)));
+    let [seen, own, other] = [&laid.seen, &laid.own, &laid.other].map(|squares| smooth(squares.clone(), SMOOTHED));
 
     let same = |i: &usize| (0..3).all(|channel| (own[*i][channel] - other[*i][channel]).abs() < SAME);
     let mut lit: Vec<usize> = printed.iter().copied().filter(same).collect();
@@ -152,24 +169,37 @@ fn seen(picture: &ImageRgb8, map: &Homography, [width, height]: [f64; 2]) -> Vec
     (0..SIDE * SIDE).map(square).collect()
 }
 
-/// A binomial of five squares along both axes: the maps are a pixel or two off.
-fn smooth(mut squares: Vec<[f32; 3]>) -> Vec<[f32; 3]> {
+/// A binomial of five squares along both axes, so many times.
+pub(super) fn smooth<const N: usize>(mut squares: Vec<[f32; N]>, times: usize) -> Vec<[f32; N]> {
     const WEIGHTS: [f32; 5] = [1.0 / 16.0, 4.0 / 16.0, 6.0 / 16.0, 4.0 / 16.0, 1.0 / 16.0];
-    for (step, across) in [(1, SIDE), (SIDE, 1)] {
-        let before = squares.clone();
-        for line in 0..SIDE {
-            for at in 0..SIDE {
-                let mut sum = [0.0; 3];
-                for (tap, weight) in WEIGHTS.iter().enumerate() {
-                    let place = (at + tap).saturating_sub(2).min(SIDE - 1);
-                    let square = before[line * across + place * step];
-                    (0..3).for_each(|channel| sum[channel] += weight * square[channel]);
-                }
-                squares[line * across + at * step] = sum;
+    let near = |at: usize, tap: usize| (at + tap).saturating_sub(2).min(SIDE - 1);
+    let mean = |taps: [&[f32; N]; 5]| -> [f32; N] {
+        std::array::from_fn(|i| (0..5).fold(0.0, |sum, tap| sum + WEIGHTS[tap] * taps[tap][i]))
+    };
+    let mut before = Vec::new();
+    for _ in 0..times {
+        before.clone_from(&squares);
+        for (row, to) in before.chunks_exact(SIDE).zip(squares.chunks_exact_mut(SIDE)) {
+            for at in [0, 1, SIDE - 2, SIDE - 1] {
+                to[at] = mean(std::array::from_fn(|tap| &row[near(at, tap)]));
+            }
+            for (to, near) in to[2..].iter_mut().zip(row.windows(5)) {
+                *to = mean(std::array::from_fn(|tap| &near[tap]));
+            }
+        }
+        before.clone_from(&squares);
+        for (y, to) in squares.chunks_exact_mut(SIDE).enumerate() {
+            let rows: [&[[f32; N]]; 5] = std::array::from_fn(|tap| &before[near(y, tap) * SIDE..][..SIDE]);
+            for (x, to) in to.iter_mut().enumerate() {
+                *to = mean(std::array::from_fn(|tap| &rows[tap][x]));
             }
         }
     }
     squares
+}
+
+fn is_paper(colour: [f32; 3]) -> bool {
+    colour.iter().all(|&light| light > PAPER)
 }
 
 /// Red against green, yellow against blue, and half the brightness, which shadows change most.
@@ -177,9 +207,8 @@ fn opponents([r, g, b]: [f32; 3]) -> [f32; 3] {
     [r - g, (r + g) * 0.5 - b, (r + g + b) / 6.0]
 }
 
-fn squared(a: [f32; 3], b: [f32; 3]) -> f32 {
-    let off: [f32; 3] = std::array::from_fn(|i| a[i] - b[i]);
-    off[0] * off[0] + off[1] * off[1] + off[2] * off[2]
+pub(super) fn squared<const N: usize>(a: [f32; N], b: [f32; N]) -> f32 {
+    (0..N).fold(0.0, |sum, i| sum + (a[i] - b[i]) * (a[i] - b[i]))
 }
 
 #[cfg(test)]
@@ -207,6 +236,16 @@ mod tests {
         ImageRgb8::from_pixels(320, 320, (0..320 * 320).map(pixel).collect()).unwrap()
     }
 
+    fn told(
+        picture: &ImageRgb8,
+        map: &Homography,
+        own: Print<'_>,
+        other: Print<'_>,
+        between: &Homography,
+    ) -> Option<f64> {
+        preference(&Laid::new(picture, map, own, other, between)?)
+    }
+
     fn crop(image: &ImageRgb8) -> Colours {
         let pixels = (0..180).flat_map(|y| image.row(y)[..120].to_vec()).collect();
         Colours::of(&ImageRgb8::from_pixels(120, 180, pixels).unwrap())
@@ -223,8 +262,8 @@ mod tests {
             for light in [even, [100, 85, 60], [50, 55, 60]] {
                 let seen = picture(colour, &back, light);
                 let (right, wrong) = ((&prints[shown], SIZE), (&prints[1 - shown], SIZE));
-                let preferred = preference(&seen, &map, right, wrong, &flat).unwrap();
-                let other = preference(&seen, &map, wrong, right, &flat).unwrap();
+                let preferred = told(&seen, &map, right, wrong, &flat).unwrap();
+                let other = told(&seen, &map, wrong, right, &flat).unwrap();
                 assert!(preferred > 0.5 && other < -0.5, "{shown} {light:?}: {preferred} {other}");
             }
         }
@@ -239,11 +278,11 @@ mod tests {
         let between = Homography::from_similarity(0.9, 0.0, [0.0, 0.0], [25.0, 30.0]).unwrap();
         let other = Colours::of(&picture(orange, &between.inverse().unwrap(), even));
         let seen = picture(green, &flat, even);
-        let preferred = preference(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &between).unwrap();
+        let preferred = told(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &between).unwrap();
         assert!(preferred > 0.5, "{preferred}");
         // What lies beside the other's carton, where it is taken to be.
         let astray = Homography::from_similarity(0.9, 0.0, [0.0, 0.0], [900.0, 0.0]).unwrap();
-        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &astray), None);
+        assert_eq!(told(&seen, &flat, (&own, SIZE), (&other, [320.0, 320.0]), &astray), None);
     }
 
     #[test]
@@ -251,12 +290,12 @@ mod tests {
         let (even, flat) = ([100, 100, 100], Homography::IDENTITY);
         let seen = picture([60, 160, 50], &flat, even);
         let (own, other) = (crop(&seen), crop(&picture([240, 130, 20], &flat, even)));
-        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&own, SIZE), &flat), None);
-        assert_eq!(preference(&seen, &flat, (&own, SIZE), (&Colours::UNKNOWN, SIZE), &flat), None);
+        assert_eq!(told(&seen, &flat, (&own, SIZE), (&own, SIZE), &flat), None);
+        assert_eq!(told(&seen, &flat, (&own, SIZE), (&Colours::UNKNOWN, SIZE), &flat), None);
         let beyond = Homography::from_similarity(1.0, 0.0, [0.0, 0.0], [900.0, 0.0]).unwrap();
-        assert_eq!(preference(&seen, &beyond, (&own, SIZE), (&other, SIZE), &flat), None);
+        assert_eq!(told(&seen, &beyond, (&own, SIZE), (&other, SIZE), &flat), None);
         for size in [[0.0, 0.0], [f64::NAN, 1.0]] {
-            assert_eq!(preference(&seen, &flat, (&own, SIZE), (&other, size), &flat), None);
+            assert_eq!(told(&seen, &flat, (&own, SIZE), (&other, size), &flat), None);
         }
         assert!(!Colours::of(&ImageRgb8::new(SIDE - 1, 200)).are_known());
     }

@@ -14,7 +14,7 @@ use super::IndexError;
 
 const MAGIC: [u8; 8] = *b"LARDERIX";
 /// The version that is written and read.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 const HEADER: usize = 64;
 const FILL: usize = 64;
 

@@ -9,6 +9,7 @@
 
 mod codes;
 mod colours;
+mod edges;
 mod file;
 mod recognise;
 mod search;

@@ -11,7 +11,11 @@ use crate::{
 };
 
 use super::{
-    Described, IndexError, Kind, ProductIndex, SearchScratch, Voting, codes::distances, colours, segment::Segment,
+    Described, IndexError, Kind, ProductIndex, SearchScratch, Voting,
+    codes::distances,
+    colours::{self, Laid},
+    edges,
+    segment::Segment,
 };
 
 /// How products are recognised.
@@ -71,7 +75,7 @@ pub struct Recognised {
 impl ProductIndex {
     /// The products that are seen in a picture, the best first, equal ones by their ids: the best of [`Self::search`], verified.
     ///
-    /// With the picture's colours, they decide between products that have most of their print in common.
+    /// With the picture itself, its colours and edges decide between products that have most of their print in common.
     ///
     /// # Errors
     /// [`IndexError::OtherKind`].
@@ -112,17 +116,17 @@ impl ProductIndex {
         score(picture.kind, picture.len(), &mut seen);
         seen.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.product.cmp(&b.product)));
         if let Some(image) = image {
-            self.settle_by_colours(image, &mut seen, how);
+            self.settle_siblings(image, &mut seen, how);
         }
         Ok(seen)
     }
 
-    /// Puts first the product that is preferred by its colours to those before it, of which it has most of the print.
-    fn settle_by_colours(&self, image: &ImageRgb8, seen: &mut [Recognised], how: &Recognition) {
+    /// Puts first the product that is preferred by its colours and edges to those before it, of which it has most of the print.
+    fn settle_siblings(&self, image: &ImageRgb8, seen: &mut [Recognised], how: &Recognition) {
         let mut best = 0;
         for rival in 1..seen.len().min(RIVALS) {
             let Some(preferred) = self.preference(image, &seen[best], &seen[rival], how) else { continue };
-            if libm::log(seen[best].score / seen[rival].score) + PREFERRED * preferred < 0.0 {
+            if libm::log(seen[best].score / seen[rival].score) + preferred < 0.0 {
                 best = rival;
             }
         }
@@ -132,7 +136,8 @@ impl ProductIndex {
         }
     }
 
-    /// How much better the colours are explained by `one` than by `other`; none where their prints have too little in common.
+    /// How much better the picture is explained by `one` than by `other`, where these differ; none where their prints have too little in
+    /// common.
     fn preference(&self, image: &ImageRgb8, one: &Recognised, other: &Recognised, how: &Recognition) -> Option<f64> {
         let at = |seen: &Recognised| {
             let &(segment, place) = self.places.get(&seen.product)?;
@@ -145,21 +150,26 @@ impl ProductIndex {
         let (colours, rival_colours) = (own.colours(own_place), rivals.colours(rival_place));
         let size = |seen: &Recognised| [f64::from(seen.size.0), f64::from(seen.size.1)];
         let (own, rival) = ((&colours, size(one)), (&rival_colours, size(other)));
-        let forth = colours::preference(image, &one.map, own, rival, &between);
-        let back = colours::preference(image, &other.map, rival, own, &between.inverse()?);
-        match (forth, back) {
+        let forth = Laid::new(image, &one.map, own, rival, &between);
+        let back = Laid::new(image, &other.map, rival, own, &between.inverse()?);
+        let both = |told: fn(&Laid) -> Option<f64>| match (forth.as_ref().and_then(told), back.as_ref().and_then(told))
+        {
             (Some(forth), Some(back)) => Some((forth - back) * 0.5),
             (forth, back) => forth.or(back.map(|back| -back)),
-        }
+        };
+        let told =
+            [both(colours::preference).map(|told| COLOURS * told), both(edges::preference).map(|told| EDGES * told)];
+        told.iter().any(Option::is_some).then(|| told.into_iter().flatten().sum())
     }
 }
 
-/// Products whose colours are compared, the best first.
+/// Products that are compared by colours and edges, the best first.
 const RIVALS: usize = 6;
 /// Features at places of their own that two products' pictures have in common where they are prints of one maker.
 const SHARED: u32 = 15;
-/// What a preference by colours, of -1 to 1, weighs against the logarithm of a ratio of scores.
-const PREFERRED: f64 = 1.0;
+/// What a preference by colours and one by edges, of -1 to 1, weigh against the logarithm of a ratio of scores.
+const COLOURS: f64 = 1.0;
+const EDGES: f64 = 2.0;
 /// A second, stricter limit of the ratio, as a share of the first.
 const STRICTER: f64 = 0.94;
 
