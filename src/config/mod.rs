@@ -200,6 +200,11 @@ struct Metrics {
     address: SocketAddr,
 }
 
+/// Whether a property names a file, such as `ssl.ca.location`.
+fn is_path(name: &str, value: &str) -> bool {
+    name.starts_with("ssl.") && name.ends_with(".location") && value != "probe"
+}
+
 fn one() -> usize {
     1
 }
@@ -242,6 +247,7 @@ impl Config {
         }
         for (name, Property(value)) in &config.kafka.properties {
             let (name, value) = match name.strip_suffix("_file") {
+                None if is_path(name, value) => (name.as_str(), config.beside(value).to_string_lossy().into_owned()),
                 None => (name.as_str(), value.clone()),
                 Some(name) => {
                     let path = config.beside(value);
@@ -469,7 +475,7 @@ mod tests {
     #[test]
     fn secrets_come_from_files_and_from_the_environment() {
         let properties = "[kafka.properties]\n\"sasl.password_file\" = \"password\"\n\"sasl.username\" = \"${CARGO_PKG_NAME}-1\"\n\
-                          \"socket.keepalive.enable\" = true\n\"session.timeout.ms\" = 6000\n\"x\" = \"$${HOME}\"\n";
+                          \"ssl.ca.location\" = \"ca.pem\"\n\"ssl.crl.location\" = \"/etc/crl.pem\"\n\"socket.keepalive.enable\" = true\n\"session.timeout.ms\" = 6000\n\"x\" = \"$${HOME}\"\n";
         let connection = read(&format!("{LEAST}{properties}")).unwrap().connection();
         let got = |name: &str| connection.properties.get(name).map(String::as_str);
         assert_eq!(got("sasl.password"), Some("s3cret"));
@@ -477,6 +483,9 @@ mod tests {
         assert_eq!(got("socket.keepalive.enable"), Some("true"));
         assert_eq!(got("session.timeout.ms"), Some("6000"));
         assert_eq!(got("x"), Some("${HOME}"));
+        // a file lies beside the configuration, like any that it names
+        assert!(got("ssl.ca.location").is_some_and(|path| path.starts_with('/') && path.ends_with("/ca.pem")));
+        assert_eq!(got("ssl.crl.location"), Some("/etc/crl.pem"));
         let refused = read(&LEAST.replace("a:9092", "${LARDER_NO_SUCH}")).unwrap_err();
         assert_eq!(refused, "larder.toml:3: the environment has no LARDER_NO_SUCH");
     }

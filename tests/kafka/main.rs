@@ -12,6 +12,8 @@ mod python;
 mod rig;
 mod roles;
 mod roundtrip;
+#[cfg(feature = "tls")]
+mod secure;
 mod service;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use super::{
     Carries, KafkaError, Lag, Options, Start,
     capture::record,
     client::Context,
-    source::{broker, entry, partitions_of, stays},
+    source::{entry, partitions_of, stays},
 };
 use crate::feeds::{Event, FeedError};
 
@@ -79,14 +79,14 @@ impl Member {
             ("fetch.queue.backoff.ms", "20"),
             ("statistics.interval.ms", "1000"),
         ];
-        let consumer: BaseConsumer<Context> = options.connection.client(&ours, Context { lag: lag.clone() })?;
+        let consumer: BaseConsumer<Context> = options.connection.client(&ours, Context::new(lag.clone()))?;
         let mut topics = HashMap::new();
         for topic in &options.topics {
             partitions_of(&consumer, topic, &options)?;
             topics.insert(topic.name.clone(), (topic.carries, BTreeMap::new()));
         }
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|error| broker(&options, "joining the group", error))?;
+        consumer.subscribe(&names).map_err(|error| options.connection.failed(&consumer, "joining the group", error))?;
         let (moved, next) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { consumer, options, topics, moved, next, refused: None, lag, bytes: 0, complaint: None })
     }
@@ -141,7 +141,7 @@ impl Member {
         let mut told = TopicPartitionList::with_capacity(self.moved.len());
         for (topic, number, behind) in self.moved.values() {
             let added = told.add_partition_offset(topic, *number, Offset::Offset(*behind));
-            added.map_err(|error| broker(&self.options, "telling the group", error))?;
+            added.map_err(|error| self.failed("telling the group", error))?;
         }
         match self.consumer.commit(&told, CommitMode::Sync) {
             Ok(()) => {
@@ -151,7 +151,7 @@ impl Member {
             }
             Err(ClientError::ConsumerCommit(Code::GroupAuthorizationFailed)) => {
                 let error = ClientError::ConsumerCommit(Code::GroupAuthorizationFailed);
-                Err(broker(&self.options, "telling the group", error))
+                Err(self.failed("telling the group", error))
             }
             Err(error) => {
                 tracing::warn!("kafka: telling the group: {error}; it is tried again for what is still read here");
@@ -181,13 +181,17 @@ impl Member {
 
     /// Goes on where an error may pass, which is said once, and fails where it will not.
     fn complain(&mut self, error: ClientError) -> Result<(), KafkaError> {
-        if stays(&error) {
-            return Err(broker(&self.options, "reading", error));
+        if stays(&self.consumer, &error) {
+            return Err(self.failed("reading", error));
         }
         if self.complaint.as_ref() != Some(&error) {
-            tracing::error!("kafka: {error}; trying on");
-            self.complaint = Some(error);
+            self.complaint = Some(error.clone());
+            tracing::error!("{}; trying on", self.failed("reading", error));
         }
         Ok(())
+    }
+
+    fn failed(&self, what: &str, error: ClientError) -> KafkaError {
+        self.options.connection.failed(&self.consumer, what, error)
     }
 }

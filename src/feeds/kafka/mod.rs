@@ -14,7 +14,7 @@ mod source;
 mod start;
 
 pub use capture::{Captured, Until, capture};
-pub use client::{Connection, Lag};
+pub use client::{Complaint, Connection, Lag};
 pub use last::last_value;
 pub use member::{Member, Received};
 pub use pictures::Pictures;
@@ -46,8 +46,18 @@ pub enum KafkaError {
         /// Where it was to start.
         from: Start,
     },
+    /// A broker does not let this client in.
+    #[error("kafka: {brokers}: {what}: {complaint}")]
+    NotLetIn {
+        /// The addresses tried.
+        brokers: String,
+        /// What was asked for.
+        what: String,
+        /// What the client said.
+        complaint: Complaint,
+    },
     /// No broker answers.
-    #[error("kafka: {brokers}: {what}: {fault}")]
+    #[error("kafka: {brokers}: {what}: {fault}{}", .complaint.as_ref().map_or_else(String::new, |told| format!(": {told}")))]
     Broker {
         /// The addresses tried.
         brokers: String,
@@ -55,6 +65,8 @@ pub enum KafkaError {
         what: String,
         /// What the client said.
         fault: Box<ClientError>,
+        /// What it complained of before.
+        complaint: Option<Complaint>,
     },
     /// The topic is not there.
     #[error("kafka: there is no topic {topic:?} at {brokers}")]

@@ -119,6 +119,7 @@ impl Source {
         }
         // the share of each partition follows from how many there are
         let consumer = Arc::new(connect(&options, &lag, found.len().max(1) as u64)?);
+        let failed = |what: &str, error| options.connection.failed(&*consumer, what, error);
         let mut assignment = TopicPartitionList::with_capacity(found.len());
         let mut starts = Vec::with_capacity(found.len());
         for (topic, number) in &found {
@@ -139,15 +140,15 @@ impl Source {
             };
             let at = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
             let added = assignment.add_partition_offset(&topic.name, *number, at);
-            added.map_err(|error| broker(&options, "choosing an offset", error))?;
+            added.map_err(|error| failed("choosing an offset", error))?;
             lag.tell(&topic.name, *number, end);
             starts.push((source, next, held, end));
         }
-        consumer.assign(&assignment).map_err(|error| broker(&options, "assigning partitions", error))?;
+        consumer.assign(&assignment).map_err(|error| failed("assigning partitions", error))?;
         let mut partitions = Vec::with_capacity(found.len());
         for ((topic, number), (source, next, committed, end)) in found.into_iter().zip(starts) {
             let queue = consumer.split_partition_queue(&topic.name, number).ok_or_else(|| {
-                broker(&options, "reading a partition", ClientError::MessageConsumption(Code::UnknownPartition))
+                failed("reading a partition", ClientError::MessageConsumption(Code::UnknownPartition))
             })?;
             partitions.push(Partition { topic, number, source, queue, next, committed, end, ended: next >= end });
         }
@@ -248,15 +249,15 @@ impl Source {
                 let (topic, brokers) = (partition.topic.name.clone(), self.options.connection.brokers.clone());
                 return Err(KafkaError::NoTopic { topic, brokers });
             }
-            _ if stays(&error) => return Err(broker(&self.options, "reading", error)),
+            _ if stays(&self.consumer, &error) => {
+                return Err(self.options.connection.failed(&*self.consumer, "reading", error));
+            }
             _ => {}
         }
         if self.complaint.as_ref() != Some(&error) {
-            match partition {
-                Some(partition) => tracing::error!("kafka: {}: {error}; trying on", partition.source),
-                None => tracing::error!("kafka: {error}; trying on"),
-            }
-            self.complaint = Some(error);
+            self.complaint = Some(error.clone());
+            let what = partition.map_or("reading", |partition| &partition.source);
+            tracing::error!("{}; trying on", self.options.connection.failed(&*self.consumer, what, error));
         }
         Ok(())
     }
@@ -342,7 +343,7 @@ fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseCon
         ("fetch.queue.backoff.ms", "20"),
         ("statistics.interval.ms", "1000"),
     ];
-    options.connection.client(&ours, Context { lag: lag.clone() })
+    options.connection.client(&ours, Context::new(lag.clone()))
 }
 
 /// The numbers of the partitions that are to be read.
@@ -351,8 +352,9 @@ pub(super) fn partitions_of(
     topic: &Topic,
     options: &Options,
 ) -> Result<Vec<i32>, KafkaError> {
-    let known = patiently(options, &format!("looking for the topic {:?}", topic.name), || {
-        let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER)?;
+    let what = format!("looking for the topic {:?}", topic.name);
+    let known = options.connection.ask(consumer, options.patience, &what, |answer| {
+        let metadata = consumer.fetch_metadata(Some(&topic.name), answer)?;
         Ok(metadata.topics().first().map_or_else(Vec::new, |topic| {
             topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
         }))
@@ -368,15 +370,16 @@ pub(super) fn partitions_of(
     }
 }
 
-/// Whether an error will not pass by itself.
-pub(super) fn stays(error: &ClientError) -> bool {
+/// Whether an error of a consumer will not pass by itself.
+pub(super) fn stays(consumer: &BaseConsumer<Context>, error: &ClientError) -> bool {
     match error {
         ClientError::MessageConsumptionFatal(_) => true,
+        ClientError::MessageConsumption(Code::Authentication | Code::SaslAuthenticationFailed) => {
+            consumer.context().complaint().is_none_or(|complaint| complaint.stays)
+        }
         ClientError::MessageConsumption(code) => matches!(
             code,
-            Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::TopicAuthorizationFailed
+            Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
                 | Code::ClusterAuthorizationFailed
                 | Code::Fatal
@@ -384,9 +387,6 @@ pub(super) fn stays(error: &ClientError) -> bool {
         _ => false,
     }
 }
-
-/// How long one request may take.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// The first offset that there is, and that behind the last.
 fn bounds(
@@ -396,7 +396,8 @@ fn bounds(
     options: &Options,
 ) -> Result<(u64, u64), KafkaError> {
     let what = format!("asking for the bounds of {}/{partition}", topic.name);
-    let (first, end) = patiently(options, &what, || consumer.fetch_watermarks(&topic.name, partition, ANSWER))?;
+    let ask = |answer| consumer.fetch_watermarks(&topic.name, partition, answer);
+    let (first, end) = options.connection.ask(consumer, options.patience, &what, ask)?;
     Ok((u64::try_from(first).unwrap_or_default(), u64::try_from(end).unwrap_or_default()))
 }
 
@@ -415,7 +416,7 @@ fn begin(
         Start::Time(time) => time,
     };
     let what = format!("looking for a time in {}/{partition}", topic.name);
-    let found = patiently(options, &what, || {
+    let found = options.connection.ask(consumer, options.patience, &what, |answer| {
         let mut times = TopicPartitionList::new();
         // rounded up: not before that time
         times.add_partition_offset(
@@ -423,34 +424,11 @@ fn begin(
             partition,
             Offset::Offset(micros.div_euclid(1000) + i64::from(micros % 1000 != 0)),
         )?;
-        consumer.offsets_for_times(times, ANSWER)
+        consumer.offsets_for_times(times, answer)
     })?;
     let offset = found.find_partition(&topic.name, partition).map(|found| found.offset());
     Ok(match offset {
         Some(Offset::Offset(offset)) => u64::try_from(offset).unwrap_or_default().clamp(first, end),
         _ => end,
     })
-}
-
-/// Asks until there is an answer, or patience ends.
-fn patiently<T>(
-    options: &Options,
-    what: &str,
-    mut ask: impl FnMut() -> Result<T, ClientError>,
-) -> Result<T, KafkaError> {
-    let began = Instant::now();
-    loop {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(error) if began.elapsed() >= options.patience => return Err(broker(options, what, error)),
-            Err(error) => {
-                tracing::debug!("kafka: {what}: {error}; trying on");
-                thread::sleep(Duration::from_millis(200));
-            }
-        }
-    }
-}
-
-pub(super) fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
-    options.connection.failed(what, error)
 }
