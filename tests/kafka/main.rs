@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bucket;
 mod changes;
 mod cluster;
 mod crashes;
