@@ -26,8 +26,9 @@ use super::{
 /// An S3 server whose bucket `kitchens` holds what is in a folder.
 struct Server {
     python: String,
-    port: u16,
     folder: PathBuf,
+    /// Stands before it, so that it is not reached before all is there.
+    proxy: Proxy,
     child: Child,
 }
 
@@ -35,12 +36,13 @@ impl Server {
     /// None, which is said, where there is no moto.
     fn start(folder: &Path) -> Option<Self> {
         let python = python("boto3, moto.server")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Self::spawn(&python, port, folder);
-        Some(Self { python, port, folder: folder.to_owned(), child })
+        let proxy = Proxy::new();
+        let child = Self::spawn(&python, folder, &proxy);
+        Some(Self { python, folder: folder.to_owned(), proxy, child })
     }
 
-    fn spawn(python: &str, port: u16, folder: &Path) -> Child {
+    fn spawn(python: &str, folder: &Path, proxy: &Proxy) -> Child {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/s3_server.py");
         let mut command = Command::new(python);
         command.args([script, &port.to_string(), rig::text(folder)]);
@@ -49,22 +51,25 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "the S3 server did not start");
+        proxy.forward(([127, 0, 0, 1], port).into());
         child
     }
 
     fn stop(&mut self) {
+        self.proxy.cut();
         // it may have ended
         let _ = (self.child.kill(), self.child.wait());
     }
 
     fn start_again(&mut self) {
-        self.child = Self::spawn(&self.python, self.port, &self.folder);
+        self.child = Self::spawn(&self.python, &self.folder, &self.proxy);
+        self.proxy.mend();
     }
 
     /// The command line, with what it needs to come here.
     fn larder(&self, arguments: &[&str]) -> Command {
         let mut command = rig::larder(arguments);
-        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ENDPOINT_URL", format!("http://{}", self.proxy.address)).env("AWS_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", "larder").env("AWS_SECRET_ACCESS_KEY", "s3cret");
         command
     }
@@ -229,11 +234,8 @@ fn a_run_until_the_end_waits_for_the_last_picture() {
     std::fs::create_dir(&bucket).unwrap();
     // one and a half seconds' worth
     std::fs::write(bucket.join("1.png"), vec![7; 300_000]).unwrap();
-    let Some(mut server) = Server::start(&bucket) else { return };
-    let proxy = Proxy::new();
-    proxy.forward(([127, 0, 0, 1], server.port).into());
-    proxy.slow(true);
-    server.port = proxy.address.port();
+    let Some(server) = Server::start(&bucket) else { return };
+    server.proxy.slow(true);
     broker.topic("slow", 1);
     broker.produce("slow", 0, &[Some(&naming("fridge-1", 0, "1.png"))]);
     let config = broker.config(dir.path(), "lake", &format!("pictures = \"s3://kitchens\"\n{}", frames("slow")));

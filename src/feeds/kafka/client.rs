@@ -175,7 +175,11 @@ fn is_young(reason: &str) -> bool {
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
-        self.suspects.map_or(Ok(()), |suspects| write!(f, "; look at the properties {suspects}"))
+        match self.suspects {
+            Some(suspects) if self.stays => write!(f, "; look at the properties {suspects}"),
+            Some(suspects) => write!(f, "; if that goes on, look at the property {suspects}"),
+            None => Ok(()),
+        }
     }
 }
 

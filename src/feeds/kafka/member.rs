@@ -19,7 +19,7 @@ use super::{
     capture::record,
     client::Context,
     pictures::{Album, Named},
-    source::{Taken, partitions_of, stays, take},
+    source::{Taken, is_news, partitions_of, stays, take},
 };
 use crate::feeds::{Event, FeedError};
 
@@ -231,7 +231,7 @@ impl Member {
         if stays(&self.consumer, &error) {
             return Err(self.failed("reading", error));
         }
-        if self.complaint.as_ref() != Some(&error) {
+        if is_news(&error, self.complaint.as_ref()) {
             self.complaint = Some(error.clone());
             tracing::error!("{}; trying on", self.failed("reading", error));
         }

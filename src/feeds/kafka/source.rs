@@ -315,7 +315,7 @@ impl Source {
             }
             _ => {}
         }
-        if self.complaint.as_ref() != Some(&error) {
+        if is_news(&error, self.complaint.as_ref()) {
             self.complaint = Some(error.clone());
             let what = partition.map_or("reading", |partition| &partition.source);
             tracing::error!("{}; trying on", self.options.connection.failed(&*self.consumer, what, error));
@@ -483,6 +483,12 @@ pub(super) fn partitions_of(
         Some(&partition) => Err(KafkaError::NoPartition { topic: topic.name.clone(), partition, has: known.len() }),
         None => Ok(wanted.clone()),
     }
+}
+
+/// Whether an error says more than the one before it.
+pub(super) fn is_news(error: &ClientError, before: Option<&ClientError>) -> bool {
+    let says_nothing = before.is_some() && *error == ClientError::MessageConsumption(Code::AllBrokersDown);
+    !says_nothing && before != Some(error)
 }
 
 /// Whether an error of a consumer will not pass by itself.
