@@ -1,12 +1,12 @@
 //! What commands that talk to Kafka ask for alike.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
 use larder::{
     config::Config,
-    feeds::kafka::{Carries, Connection, Options, Start, Topic},
+    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Start, Topic},
 };
 
 /// How brokers are reached.
@@ -66,11 +66,14 @@ impl Reading {
                 start: from,
                 anew: true,
                 memory: 128 << 20,
-                limits: Arc::default(),
+                record_limit: MAX_RECORD_BYTES,
+                pictures: None,
                 patience: Duration::from_secs(30),
             },
             (None, None) => anyhow::bail!("say which --brokers, or give a --config"),
         };
+        // names are recorded, not what they name
+        options.pictures = None;
         if !topics.is_empty() {
             options.topics = topics;
         }

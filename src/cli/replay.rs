@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use anyhow::Context as _;
 use clap::Args;
 use larder::{
+    config::Config,
     engine::{Counts, History, Plan, Progress, Shuffle},
     feeds::{
         Feed, Merge, Pace,
@@ -38,6 +39,9 @@ pub(super) struct Replay {
     /// A property of librdkafka
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = kafka::pair, requires = "to_kafka")]
     properties: Vec<(String, String)>,
+    /// Take the properties from a configuration of larder run
+    #[arg(long, value_name = "FILE", requires = "to_kafka", conflicts_with = "properties")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     vision: VisionOptions,
     /// Dataflow threads
@@ -122,6 +126,7 @@ impl Replay {
             to_kafka: None,
             topic: None,
             properties: Vec::new(),
+            config: None,
             vision: VisionOptions { catalogue: Some(catalogue), scenes: Some(scenes), vision: None },
             workers,
             batch,
@@ -134,7 +139,10 @@ impl Replay {
 
     /// Sends the recordings to Kafka.
     fn play(&self, brokers: &str, output: &Output) -> anyhow::Result<()> {
-        let properties = self.properties.iter().cloned().collect();
+        let properties = match &self.config {
+            Some(path) => Config::read(path)?.connection().properties,
+            None => self.properties.iter().cloned().collect(),
+        };
         let mut publisher = Publisher::new(&Connection { brokers: brokers.to_owned(), properties })?;
         let recordings = self.recordings.iter().map(Recording::open).collect::<Result<Vec<_>, _>>()?;
         let playback = Playback::new(recordings)?;

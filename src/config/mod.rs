@@ -8,7 +8,6 @@ use std::{
     fmt, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -20,9 +19,10 @@ use serde::{
 
 use crate::{
     engine::{Cluster, History, Rhythm},
-    feeds::kafka::{Carries, Connection, Limits, MAX_RECORD_BYTES, Options, Pictures, Start, Topic},
+    feeds::kafka::{Carries, Connection, MAX_RECORD_BYTES, Options, Pictures, Place, Start, Topic},
 };
 use text::{Property, Text};
+use url::Url;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,9 @@ pub struct Config {
     /// Properties with those read from files.
     #[serde(skip)]
     properties: BTreeMap<String, String>,
+    /// Where pictures lie.
+    #[serde(skip)]
+    pictures: Option<Place>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -200,6 +203,21 @@ struct Metrics {
     address: SocketAddr,
 }
 
+/// A bucket of pictures, or what is wrong with its URL.
+fn bucket(text: &str) -> Result<Place, String> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "s3" && url.host_str().is_some_and(|bucket| !bucket.is_empty()) => {
+            Ok(Place::Bucket(url))
+        }
+        _ => Err(format!("kafka.pictures is {text:?}, which is neither a folder nor s3://BUCKET/PREFIX")),
+    }
+}
+
+/// Whether a property names a file, such as `ssl.ca.location`.
+fn is_path(name: &str, value: &str) -> bool {
+    name.starts_with("ssl.") && name.ends_with(".location") && value != "probe"
+}
+
 fn one() -> usize {
     1
 }
@@ -236,12 +254,17 @@ impl Config {
             ConfigError::Bad { path: path.to_owned(), line: before + 1, problem: keys::explained(error.message()) }
         })?;
         config.path = path.to_owned();
-        if let Some(path) = config.path(config.kafka.pictures.as_ref()) {
+        config.pictures = match &config.kafka.pictures {
+            Some(Text(url)) if url.contains("://") => Some(bucket(url).map_err(|problem| config.contrary(problem))?),
+            folder => config.path(folder.as_ref()).map(Place::Folder),
+        };
+        if let Some(Place::Folder(path)) = config.pictures.clone() {
             // a folder that is not there would make a dead letter of every picture
             fs::read_dir(&path).map(drop).map_err(|source| ConfigError::Io { path, source })?;
         }
         for (name, Property(value)) in &config.kafka.properties {
             let (name, value) = match name.strip_suffix("_file") {
+                None if is_path(name, value) => (name.as_str(), config.beside(value).to_string_lossy().into_owned()),
                 None => (name.as_str(), value.clone()),
                 Some(name) => {
                     let path = config.beside(value);
@@ -265,6 +288,10 @@ impl Config {
 
     fn missing(&self, key: &'static str, need: &'static str) -> ConfigError {
         ConfigError::Missing { path: self.path.clone(), key, need }
+    }
+
+    fn contrary(&self, problem: String) -> ConfigError {
+        ConfigError::Together { path: self.path.clone(), problem }
     }
 
     /// The product database.
@@ -305,7 +332,7 @@ impl Config {
         if self.kafka.group.is_none() {
             return Err(self.missing("kafka.group", "the consumer group that shares the partitions"));
         }
-        let together = |problem: String| Err(ConfigError::Together { path: self.path.clone(), problem });
+        let together = |problem: String| Err(self.contrary(problem));
         if self.kafka.topics.contains_key(topic) {
             return together(format!("it would read {topic:?}, to which it sends what it sees"));
         }
@@ -325,10 +352,7 @@ impl Config {
             address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
         };
         match processes.iter().find(|address| !is_address(address)) {
-            Some(bad) => Err(ConfigError::Together {
-                path: self.path.clone(),
-                problem: format!("cluster.processes has {bad:?}, which is no host:port"),
-            }),
+            Some(bad) => Err(self.contrary(format!("cluster.processes has {bad:?}, which is no host:port"))),
             None => Ok(Cluster { threads: self.workers.max(1), processes }),
         }
     }
@@ -352,12 +376,11 @@ impl Config {
             start: from.unwrap_or(self.kafka.from),
             anew: from.is_some(),
             memory: self.kafka.memory_mib.max(1) << 20,
-            limits: Arc::new(Limits {
-                record: self.kafka.record_limit.min(MAX_RECORD_BYTES),
-                pictures: self
-                    .path(self.kafka.pictures.as_ref())
-                    .map(|folder| Pictures { folder, limit: self.kafka.picture_limit.min(MAX_IMAGE_BYTES) }),
-            }),
+            record_limit: self.kafka.record_limit.min(MAX_RECORD_BYTES),
+            pictures: self
+                .pictures
+                .clone()
+                .map(|place| Pictures { place, limit: self.kafka.picture_limit.min(MAX_IMAGE_BYTES) }),
             patience: Duration::from_secs(self.kafka.patience_seconds),
         }
     }
@@ -456,6 +479,21 @@ mod tests {
     }
 
     #[test]
+    fn pictures_lie_in_a_folder_that_is_there_or_in_a_bucket() {
+        let pictures = |place: &str| {
+            let config = read(&LEAST.replace("[kafka]", &format!("[kafka]\npictures = \"{place}\"")))?;
+            Ok::<_, String>(config.source(None).pictures.unwrap().place)
+        };
+        assert!(matches!(pictures(".").unwrap(), Place::Folder(_)));
+        let url = "s3://kitchens/cameras/top";
+        assert_eq!(pictures(url).unwrap(), Place::Bucket(url.parse().unwrap()));
+        assert!(pictures("none").unwrap_err().contains("none: "));
+        for url in ["s3:///cameras", "ftp://kitchens/cameras", "://"] {
+            assert!(pictures(url).unwrap_err().ends_with("neither a folder nor s3://BUCKET/PREFIX"), "{url}");
+        }
+    }
+
+    #[test]
     fn processes_of_a_cluster_are_told_by_their_addresses() {
         let cluster = |processes: &str| {
             read(&LEAST.replace("[kafka]", &format!("workers = 2\n[cluster]\nprocesses = [{processes}]\n[kafka]")))
@@ -469,7 +507,7 @@ mod tests {
     #[test]
     fn secrets_come_from_files_and_from_the_environment() {
         let properties = "[kafka.properties]\n\"sasl.password_file\" = \"password\"\n\"sasl.username\" = \"${CARGO_PKG_NAME}-1\"\n\
-                          \"socket.keepalive.enable\" = true\n\"session.timeout.ms\" = 6000\n\"x\" = \"$${HOME}\"\n";
+                          \"ssl.ca.location\" = \"ca.pem\"\n\"ssl.crl.location\" = \"/etc/crl.pem\"\n\"socket.keepalive.enable\" = true\n\"session.timeout.ms\" = 6000\n\"x\" = \"$${HOME}\"\n";
         let connection = read(&format!("{LEAST}{properties}")).unwrap().connection();
         let got = |name: &str| connection.properties.get(name).map(String::as_str);
         assert_eq!(got("sasl.password"), Some("s3cret"));
@@ -477,6 +515,9 @@ mod tests {
         assert_eq!(got("socket.keepalive.enable"), Some("true"));
         assert_eq!(got("session.timeout.ms"), Some("6000"));
         assert_eq!(got("x"), Some("${HOME}"));
+        // a file lies beside the configuration, like any that it names
+        assert!(got("ssl.ca.location").is_some_and(|path| path.starts_with('/') && path.ends_with("/ca.pem")));
+        assert_eq!(got("ssl.crl.location"), Some("/etc/crl.pem"));
         let refused = read(&LEAST.replace("a:9092", "${LARDER_NO_SUCH}")).unwrap_err();
         assert_eq!(refused, "larder.toml:3: the environment has no LARDER_NO_SUCH");
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bucket;
 mod changes;
 mod cluster;
 mod crashes;
@@ -12,6 +13,8 @@ mod python;
 mod rig;
 mod roles;
 mod roundtrip;
+#[cfg(feature = "tls")]
+mod secure;
 mod service;
 
 use std::path::{Path, PathBuf};

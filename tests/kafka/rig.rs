@@ -27,8 +27,19 @@ pub struct Broker {
     /// None where its data are temporary.
     folder: Option<PathBuf>,
     pub address: String,
+    /// Where it listens with TLS too.
+    tls: Option<Tls>,
     /// Stops the broker when its input ends.
     keeper: Child,
+}
+
+/// Where a broker listens with TLS.
+pub struct Tls {
+    pub ssl: String,
+    /// For the user `larder` with the password `s3cret`.
+    pub sasl_ssl: String,
+    /// Whom to trust.
+    pub ca: PathBuf,
 }
 
 impl Broker {
@@ -43,6 +54,23 @@ impl Broker {
         Self::started(folder, Command::new(SCRIPT))
     }
 
+    /// The broker with TLS that tests share.
+    pub fn secure() -> &'static Self {
+        static SECURE: OnceLock<Broker> = OnceLock::new();
+        SECURE.get_or_init(|| Self::start_secure(None))
+    }
+
+    /// A broker with TLS of one's own, with its data in `folder`.
+    pub fn start_secure(folder: Option<&Path>) -> Self {
+        let mut command = Command::new(SCRIPT);
+        command.env("LARDER_BROKER_SECURE", "1");
+        Self::started(folder, command)
+    }
+
+    pub fn tls(&self) -> &Tls {
+        self.tls.as_ref().unwrap()
+    }
+
     /// A broker of one's own that is reached only through the proxy.
     pub fn behind(proxy: &Proxy) -> Self {
         let mut command = Command::new(SCRIPT);
@@ -55,10 +83,13 @@ impl Broker {
 
     fn started(folder: Option<&Path>, mut script: Command) -> Self {
         let mut keeper = script.arg("run").args(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        assert!(!address.is_empty(), "the broker did not start: its message is above");
-        Self { folder: folder.map(Path::to_owned), address: address.trim().to_owned(), keeper }
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the broker did not start: its message is above");
+        let mut told = line.trim().splitn(4, ' ').map(str::to_owned);
+        let address = told.next().unwrap();
+        let tls = told.next().map(|ssl| Tls { ssl, sasl_ssl: told.next().unwrap(), ca: told.next().unwrap().into() });
+        Self { folder: folder.map(Path::to_owned), address, tls, keeper }
     }
 
     /// Kills it with SIGKILL.
@@ -216,9 +247,14 @@ impl Broker {
 
     /// Writes a configuration into `dir`: `lake`, this broker, and the rest as given.
     pub fn config(&self, dir: &Path, lake: &str, rest: &str) -> PathBuf {
+        Self::config_at(&self.address, dir, lake, rest)
+    }
+
+    /// The same, with the broker at `address`.
+    pub fn config_at(address: &str, dir: &Path, lake: &str, rest: &str) -> PathBuf {
         let path = dir.join(format!("{lake}.toml"));
         let (top, kafka) = rest.split_once("[kafka]").unwrap_or(("", rest));
-        let text = format!("lake = \"{lake}\"\n{top}\n[kafka]\nbrokers = \"{}\"\n{kafka}", self.address);
+        let text = format!("lake = \"{lake}\"\n{top}\n[kafka]\nbrokers = \"{address}\"\n{kafka}");
         std::fs::write(&path, text).unwrap();
         path
     }

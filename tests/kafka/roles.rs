@@ -35,7 +35,7 @@ fn lookout(broker: &rig::Broker, kitchen: &TempDir, group: &str, topics: [&str; 
 const HASTY: [&str; 2] = ["[epoch]\nevents = 24\n", "\"session.timeout.ms\" = 2000\n\"heartbeat.interval.ms\" = 700\n"];
 
 /// A worker, which ends with its test.
-struct Worker(Child);
+pub struct Worker(Child);
 
 impl Worker {
     fn kill(mut self) {
@@ -44,7 +44,7 @@ impl Worker {
     }
 
     /// Ends it in good order.
-    fn end(mut self) {
+    pub fn end(mut self) {
         rig::kill(self.0.id(), "-TERM");
         assert!(self.0.wait().unwrap().success());
     }
@@ -57,13 +57,13 @@ impl Drop for Worker {
     }
 }
 
-fn look_out(config: &Path) -> Worker {
+pub fn look_out(config: &Path) -> Worker {
     let mut command = rig::larder(&["--quiet", "vision", "--config", rig::text(config)]);
     Worker(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
 }
 
 /// Counts of a table's rows.
-fn rows(lake: &Path, table: &str) -> u64 {
+pub fn rows(lake: &Path, table: &str) -> u64 {
     let Ok(Ok(info)) = Lake::open(lake).map(|lake| lake.info()) else { return 0 };
     info.iter().find(|info| info.table == table).map_or(0, |info| info.rows)
 }
@@ -83,7 +83,7 @@ fn no_picture() -> Vec<u8> {
 }
 
 /// Waits until `there` is.
-fn wait(what: &str, there: impl Fn() -> bool) {
+pub fn wait(what: &str, there: impl Fn() -> bool) {
     assert!(came(Duration::from_secs(300), there), "in five minutes there was no {what}");
 }
 

@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::{frames, kitchen, poison::reading, python::python, replay, rig, take_in};
 
 /// The records of a captured topic, without where they stood.
-fn captured(path: &std::path::Path) -> Vec<v1::KafkaRecord> {
+pub fn captured(path: &std::path::Path) -> Vec<v1::KafkaRecord> {
     let (mut recording, mut names, mut records) = (Recording::open(path).unwrap(), Names::default(), Vec::new());
     while let Some(outgoing) = recording.next_outgoing(&mut names).unwrap() {
         let record = outgoing.unwrap().record;

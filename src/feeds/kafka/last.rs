@@ -35,10 +35,12 @@ pub fn last_value(
     ];
     let connect = || connection.client(&ours, Context::default());
     let mut consumer: BaseConsumer<Context> = connect()?;
-    let failed = |error| connection.failed(&format!("reading the end of {topic}/{partition}"), error);
-    let (first, end) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+    let what = format!("reading the end of {topic}/{partition}");
+    let bounds = |answer| consumer.fetch_watermarks(topic, partition, answer);
+    let (first, end) = connection.ask(&consumer, PATIENCE, &what, bounds)?;
     let mut back = NEAR;
     loop {
+        let failed = |error| connection.failed(&consumer, &what, error);
         let from = (end - back).max(first);
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;

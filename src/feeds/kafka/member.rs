@@ -1,8 +1,9 @@
 //! One member of a consumer group.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,8 @@ use super::{
     Carries, KafkaError, Lag, Options, Start,
     capture::record,
     client::Context,
-    source::{broker, entry, partitions_of, stays},
+    pictures::{Album, Named},
+    source::{Taken, is_news, partitions_of, stays, take},
 };
 use crate::feeds::{Event, FeedError};
 
@@ -38,6 +40,9 @@ pub enum Received {
 pub struct Member {
     consumer: BaseConsumer<Context>,
     options: Options,
+    album: Option<Album>,
+    /// What was read and waits until the picture before it or its own is there.
+    held: VecDeque<Held>,
     /// What each topic carries, and the names of its partitions.
     topics: HashMap<String, (Carries, BTreeMap<i32, Arc<str>>)>,
     /// The first offsets that were not handed on, of partitions that moved since they were covered.
@@ -51,6 +56,18 @@ pub struct Member {
     complaint: Option<ClientError>,
 }
 
+/// A record that was read, and what it is, or what it waits for.
+struct Held {
+    topic: String,
+    number: i32,
+    source: Arc<str>,
+    offset: i64,
+    sent_at: Option<i64>,
+    read: Result<Received, Box<Named>>,
+}
+
+/// How long to wait for a picture before it is looked whether it is there.
+const NAP: Duration = Duration::from_millis(5);
 /// How long the group is left alone that could not be told.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -79,16 +96,17 @@ impl Member {
             ("fetch.queue.backoff.ms", "20"),
             ("statistics.interval.ms", "1000"),
         ];
-        let consumer: BaseConsumer<Context> = options.connection.client(&ours, Context { lag: lag.clone() })?;
+        let consumer: BaseConsumer<Context> = options.connection.client(&ours, Context::new(lag.clone()))?;
         let mut topics = HashMap::new();
         for topic in &options.topics {
             partitions_of(&consumer, topic, &options)?;
             topics.insert(topic.name.clone(), (topic.carries, BTreeMap::new()));
         }
+        let album = options.album()?;
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|error| broker(&options, "joining the group", error))?;
-        let (moved, next) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { consumer, options, topics, moved, next, refused: None, lag, bytes: 0, complaint: None })
+        consumer.subscribe(&names).map_err(|error| options.connection.failed(&consumer, "joining the group", error))?;
+        let (held, moved, next) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { consumer, options, album, held, topics, moved, next, refused: None, lag, bytes: 0, complaint: None })
     }
 
     /// The next record of any partition that is this member's now, and its timestamp in milliseconds since 1970; none where none
@@ -97,30 +115,59 @@ impl Member {
     /// # Errors
     /// [`FeedError`] where nothing more can be read. What may pass, such as a broker that is gone for a while, is no error.
     pub fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<(Received, Option<i64>)>, FeedError> {
-        let message = match self.consumer.poll(wait) {
-            None => return Ok(None),
-            Some(Ok(message)) => message,
-            Some(Err(error)) => {
-                self.complain(error)?;
-                return Ok(None);
+        let ahead = self.album.as_ref().map_or(1, |album| album.ahead());
+        if self.held.len() < ahead {
+            self.read(names, if self.held.is_empty() { wait } else { Duration::ZERO })?;
+        }
+        let is_there = |held: &Held| held.read.as_ref().map_or_else(|named| named.is_there(), |_| true);
+        match self.held.front() {
+            Some(front) if !is_there(front) => thread::sleep(wait.min(NAP)),
+            _ => {}
+        }
+        let Some(Held { topic, number, source, offset, sent_at, read }) = self.held.pop_front_if(|held| is_there(held))
+        else {
+            return Ok(None);
+        };
+        let received = match read {
+            Ok(received) => received,
+            Err(named) => {
+                let (position, frame, bytes) = named.end(names)?;
+                self.bytes += bytes;
+                frame.map_or_else(Received::Refused, |frame| Received::Picture(position, frame))
             }
         };
-        let Some((carries, partitions)) = self.topics.get_mut(message.topic()) else { return Ok(None) };
+        let behind = offset + 1;
+        self.next.insert((topic.clone(), number), u64::try_from(behind).unwrap_or_default());
+        self.moved.insert(source, (topic, number, behind));
+        Ok(Some((received, sent_at)))
+    }
+
+    /// Reads a record, where one comes within `wait`.
+    fn read(&mut self, names: &mut Names, wait: Duration) -> Result<(), FeedError> {
+        let message = match self.consumer.poll(wait) {
+            None => return Ok(()),
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Ok(self.complain(error)?),
+        };
+        let Some((carries, partitions)) = self.topics.get_mut(message.topic()) else { return Ok(()) };
         let (carries, number) = (*carries, message.partition());
         let source = partitions.entry(number).or_insert_with(|| format!("{}/{number}", message.topic()).into()).clone();
-        let received = match entry(&message, source.clone(), carries, &self.options.limits, names)? {
-            (position, Ok(Event::Frame(frame))) if frame.modality.is_image() => Received::Picture(position, frame),
-            (_, Ok(_)) => Received::Other(carries, record(&message)),
-            (_, Err(letter)) => Received::Refused(letter),
+        let limit = self.options.record_limit;
+        let read = match take(&message, source.clone(), carries, limit, self.album.as_ref(), names)? {
+            Taken::Named(named) => Err(named),
+            Taken::Entry((position, Ok(Event::Frame(frame)))) if frame.modality.is_image() => {
+                Ok(Received::Picture(position, frame))
+            }
+            Taken::Entry((_, Ok(_))) => Ok(Received::Other(carries, record(&message))),
+            Taken::Entry((_, Err(letter))) => Ok(Received::Refused(letter)),
         };
-        let (topic, behind) = (message.topic().to_owned(), message.offset() + 1);
+        let (topic, offset) = (message.topic().to_owned(), message.offset());
         let sent_at = message.timestamp().to_millis();
         self.bytes += message.payload_len() as u64;
         self.complaint = None;
         drop(message);
-        self.next.insert((topic.clone(), number), u64::try_from(behind).unwrap_or_default());
-        self.moved.insert(source, (topic, number, behind));
-        Ok(Some((received, sent_at)))
+        self.held.push_back(Held { topic, number, source, offset, sent_at, read });
+        Ok(())
     }
 
     /// How many bytes of records were read.
@@ -141,7 +188,7 @@ impl Member {
         let mut told = TopicPartitionList::with_capacity(self.moved.len());
         for (topic, number, behind) in self.moved.values() {
             let added = told.add_partition_offset(topic, *number, Offset::Offset(*behind));
-            added.map_err(|error| broker(&self.options, "telling the group", error))?;
+            added.map_err(|error| self.failed("telling the group", error))?;
         }
         match self.consumer.commit(&told, CommitMode::Sync) {
             Ok(()) => {
@@ -151,7 +198,7 @@ impl Member {
             }
             Err(ClientError::ConsumerCommit(Code::GroupAuthorizationFailed)) => {
                 let error = ClientError::ConsumerCommit(Code::GroupAuthorizationFailed);
-                Err(broker(&self.options, "telling the group", error))
+                Err(self.failed("telling the group", error))
             }
             Err(error) => {
                 tracing::warn!("kafka: telling the group: {error}; it is tried again for what is still read here");
@@ -181,13 +228,17 @@ impl Member {
 
     /// Goes on where an error may pass, which is said once, and fails where it will not.
     fn complain(&mut self, error: ClientError) -> Result<(), KafkaError> {
-        if stays(&error) {
-            return Err(broker(&self.options, "reading", error));
+        if stays(&self.consumer, &error) {
+            return Err(self.failed("reading", error));
         }
-        if self.complaint.as_ref() != Some(&error) {
-            tracing::error!("kafka: {error}; trying on");
-            self.complaint = Some(error);
+        if is_news(&error, self.complaint.as_ref()) {
+            self.complaint = Some(error.clone());
+            tracing::error!("{}; trying on", self.failed("reading", error));
         }
         Ok(())
+    }
+
+    fn failed(&self, what: &str, error: ClientError) -> KafkaError {
+        self.options.connection.failed(&self.consumer, what, error)
     }
 }

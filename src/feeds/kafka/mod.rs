@@ -12,14 +12,15 @@ mod publish;
 mod record;
 mod source;
 mod start;
+mod store;
 
 pub use capture::{Captured, Until, capture};
-pub use client::{Connection, Lag};
+pub use client::{Complaint, Connection, Lag};
 pub use last::last_value;
 pub use member::{Member, Received};
-pub use pictures::Pictures;
+pub use pictures::{Pictures, Place};
 pub use publish::{DeadLetterTopic, Outlet, Playback, Played, Publisher};
-pub use record::{Carries, Limits, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
+pub use record::{Carries, Decoded, MAX_RECORD_BYTES, SCHEMA_HEADER, decode, outgoing};
 pub use source::{Options, Source, Topic};
 pub use start::Start;
 
@@ -46,8 +47,18 @@ pub enum KafkaError {
         /// Where it was to start.
         from: Start,
     },
+    /// A broker does not let this client in.
+    #[error("kafka: {brokers}: {what}: {complaint}")]
+    NotLetIn {
+        /// The addresses tried.
+        brokers: String,
+        /// What was asked for.
+        what: String,
+        /// What the client said.
+        complaint: Complaint,
+    },
     /// No broker answers.
-    #[error("kafka: {brokers}: {what}: {fault}")]
+    #[error("kafka: {brokers}: {what}: {fault}{}", .complaint.as_ref().map_or_else(String::new, |told| format!(": {told}")))]
     Broker {
         /// The addresses tried.
         brokers: String,
@@ -55,6 +66,16 @@ pub enum KafkaError {
         what: String,
         /// What the client said.
         fault: Box<ClientError>,
+        /// What it complained of before.
+        complaint: Option<Complaint>,
+    },
+    /// A bucket of pictures cannot be reached.
+    #[error("kafka: the pictures at {url}: {fault}; look at kafka.pictures and the variables AWS_*")]
+    Pictures {
+        /// Which.
+        url: String,
+        /// What the client said.
+        fault: String,
     },
     /// The topic is not there.
     #[error("kafka: there is no topic {topic:?} at {brokers}")]

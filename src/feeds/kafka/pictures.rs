@@ -1,63 +1,174 @@
-//! Pictures that lie elsewhere: a record names the file.
+//! Pictures that lie elsewhere: a record names the file or the object.
 
 use std::{
     fs::{self, File},
     io::{self, Read as _},
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
-use larder_records::DeadReason;
-use larder_records::wire::{Refused, foxglove::CompressedImage, v1};
+use bytes::Bytes;
+use larder_records::{
+    DeadLetter, DeadReason, Frame, IdCollision, Names, Position,
+    wire::{self, Refused, WireError, foxglove::CompressedImage, v1},
+};
+use url::Url;
+use v1::frame::Payload;
 
-/// The folder in which pictures lie that records only name.
+use super::{
+    KafkaError,
+    store::{Errand, Store},
+};
+
+/// Where pictures lie that records only name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pictures {
     /// Where. Nothing outside of it is read.
-    pub folder: PathBuf,
+    pub place: Place,
     /// The largest picture that is read, in bytes.
     pub limit: u64,
 }
 
-impl Pictures {
-    /// Puts the picture that `frame` names, if it names one, in the name's place.
+/// What holds pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A folder.
+    Folder(PathBuf),
+    /// A prefix of a bucket: `s3://bucket/prefix`.
+    Bucket(Url),
+}
+
+/// Where pictures lie, opened.
+pub(super) struct Album {
+    shelf: Shelf,
+    limit: u64,
+    ahead: usize,
+}
+
+enum Shelf {
+    Folder(PathBuf),
+    Store(Store),
+}
+
+/// The most pictures that are asked for at once.
+const MOST: u64 = 16;
+
+impl Album {
+    /// Opens the place of `pictures` for who may hold so many bytes, where it is to be reached within `patience`.
     ///
     /// # Errors
-    /// [`Refused`] where the path leads out of the folder, there is no such file, it cannot be read, or it is too large.
-    pub(super) fn fetch(&self, frame: &mut v1::Frame) -> Result<(), Refused> {
-        use v1::frame::Payload;
-        let Some(Payload::ImageReference(reference)) = &frame.payload else { return Ok(()) };
-        let v1::ImageReference { timestamp, path, format } = reference;
-        let data = self.read(path)?.into();
-        let (timestamp, format, frame_id) = (*timestamp, format.clone(), path.clone());
-        frame.payload = Some(Payload::CompressedImage(CompressedImage { timestamp, frame_id, data, format }));
-        Ok(())
+    /// [`KafkaError::Pictures`].
+    pub(super) fn open(pictures: &Pictures, memory: u64, patience: Duration) -> Result<Self, KafkaError> {
+        let Pictures { place, limit } = pictures;
+        let shelf = match place {
+            Place::Folder(folder) => Shelf::Folder(folder.clone()),
+            Place::Bucket(url) => Shelf::Store(Store::open(url, *limit, patience)?),
+        };
+        // each may be as large as any may be
+        let ahead = (memory / limit.max(&1)).clamp(1, MOST) as usize;
+        Ok(Self { shelf, limit: *limit, ahead })
     }
 
-    fn read(&self, path: &str) -> Result<Vec<u8>, Refused> {
-        let refused = |reason, why: &str| {
-            let start: String = path.chars().take(200).collect();
-            Refused::new(reason, format!("the picture {start:?}: {why}"))
-        };
+    /// How many pictures may be on their way at once.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// Begins to read the picture of that name.
+    fn read(&self, path: &str) -> Reading {
         let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
         if path.is_empty() || !inside {
-            return Err(refused(DeadReason::Malformed, "a path that is none below the folder of pictures"));
+            let why = "a path that is none below the place of pictures";
+            return Reading::Done(Err(refused(path, DeadReason::Malformed, why)));
         }
-        let unreadable = |error: io::Error| refused(DeadReason::BadImage, &error.to_string());
-        // links may lead elsewhere
-        let folder = fs::canonicalize(&self.folder).map_err(unreadable)?;
-        let file = fs::canonicalize(folder.join(path)).map_err(unreadable)?;
-        if !file.starts_with(&folder) {
-            return Err(refused(DeadReason::Malformed, "it leads out of the folder of pictures"));
+        match &self.shelf {
+            Shelf::Folder(folder) => Reading::Done(read(folder, path, self.limit)),
+            Shelf::Store(store) => store.read(path).map_or_else(|refused| Reading::Done(Err(refused)), Reading::Under),
         }
-        let mut data = Vec::new();
-        let file = File::open(file).map_err(unreadable)?;
-        file.take(self.limit.saturating_add(1)).read_to_end(&mut data).map_err(unreadable)?;
-        if data.len() as u64 > self.limit {
-            let why = format!("more than {} bytes", self.limit);
-            return Err(refused(DeadReason::TooLarge, &why));
-        }
-        Ok(data)
     }
+}
+
+enum Reading {
+    Done(Result<Bytes, Refused>),
+    Under(Errand),
+}
+
+/// A frame whose picture is on its way.
+pub(super) struct Named {
+    position: Position,
+    frame: v1::Frame,
+    reference: v1::ImageReference,
+    reading: Reading,
+}
+
+impl Named {
+    /// Sends for the picture that `reference` of `frame` names.
+    pub(super) fn new(album: &Album, position: Position, frame: v1::Frame, reference: v1::ImageReference) -> Self {
+        let reading = album.read(&reference.path);
+        Self { position, frame, reference, reading }
+    }
+
+    /// Whether it came, or will not.
+    pub(super) fn is_there(&self) -> bool {
+        match &self.reading {
+            Reading::Done(_) => true,
+            Reading::Under(errand) => errand.is_done(),
+        }
+    }
+
+    /// The frame with its picture, and how many bytes that has.
+    ///
+    /// # Errors
+    /// [`IdCollision`].
+    pub(super) fn end(self, names: &mut Names) -> Result<(Position, Result<Frame, DeadLetter>, u64), IdCollision> {
+        let Self { position, mut frame, reference: v1::ImageReference { timestamp, path, format }, reading } = self;
+        let read = match reading {
+            Reading::Done(read) => read,
+            Reading::Under(errand) => errand.end(&path),
+        };
+        let bytes = read.as_ref().map_or(0, Bytes::len) as u64;
+        let decoded = read.map_err(WireError::from).and_then(|data| {
+            let picture = CompressedImage { timestamp, frame_id: path, data, format };
+            frame.payload = Some(Payload::CompressedImage(picture));
+            wire::decode_frame(frame, names)
+        });
+        match decoded {
+            Ok(frame) => Ok((position, Ok(frame), bytes)),
+            Err(WireError::Refused(Refused { reason, detail })) => {
+                Ok((position.clone(), Err(DeadLetter { position, reason, detail }), bytes))
+            }
+            Err(WireError::Collision(collision)) => Err(collision),
+        }
+    }
+}
+
+/// A picture that cannot be had.
+pub(super) fn refused(path: &str, reason: DeadReason, why: &str) -> Refused {
+    let start: String = path.chars().take(200).collect();
+    Refused::new(reason, format!("the picture {start:?}: {why}"))
+}
+
+/// A picture that is larger than it may be.
+pub(super) fn too_large(path: &str, limit: u64) -> Refused {
+    refused(path, DeadReason::TooLarge, &format!("more than {limit} bytes"))
+}
+
+/// Reads a file of a folder.
+fn read(folder: &Path, path: &str, limit: u64) -> Result<Bytes, Refused> {
+    let unreadable = |error: io::Error| refused(path, DeadReason::BadImage, &error.to_string());
+    // links may lead elsewhere
+    let folder = fs::canonicalize(folder).map_err(unreadable)?;
+    let file = fs::canonicalize(folder.join(path)).map_err(unreadable)?;
+    if !file.starts_with(&folder) {
+        return Err(refused(path, DeadReason::Malformed, "it leads out of the folder of pictures"));
+    }
+    let mut data = Vec::new();
+    let file = File::open(file).map_err(unreadable)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(unreadable)?;
+    if data.len() as u64 > limit {
+        return Err(too_large(path, limit));
+    }
+    Ok(data.into())
 }
 
 #[cfg(test)]
@@ -76,10 +187,14 @@ mod tests {
         fs::write(dir.path().join("secret"), [1]).unwrap();
         symlink(dir.path().join("secret"), folder.join("link.jpg")).unwrap();
         symlink(folder.join("day/1.jpg"), folder.join("alias.jpg")).unwrap();
-        let pictures = Pictures { folder, limit: 10 };
-        let read = |path: &str| pictures.read(path).map_err(|refused| refused.reason);
-        assert_eq!(read("day/1.jpg"), Ok(vec![7; 10]));
-        assert_eq!(read("alias.jpg"), Ok(vec![7; 10]));
+        let pictures = Pictures { place: Place::Folder(folder), limit: 10 };
+        let album = Album::open(&pictures, 100, Duration::ZERO).unwrap();
+        let read = |path: &str| match album.read(path) {
+            Reading::Done(read) => read.map_err(|refused| refused.reason),
+            Reading::Under(_) => panic!("a file is read at once"),
+        };
+        assert_eq!(read("day/1.jpg"), Ok(Bytes::from(vec![7; 10])));
+        assert_eq!(read("alias.jpg"), Ok(Bytes::from(vec![7; 10])));
         assert_eq!(read("large.jpg"), Err(DeadReason::TooLarge));
         assert_eq!(read("none.jpg"), Err(DeadReason::BadImage));
         for path in ["", "../secret", "day/../../secret", "/etc/hostname", "link.jpg"] {

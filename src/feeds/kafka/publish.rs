@@ -16,7 +16,10 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
 
-use super::{Connection, KafkaError, MAX_RECORD_BYTES, client::Context};
+use super::{
+    Connection, KafkaError, MAX_RECORD_BYTES,
+    client::{Complains, Complaint, Context},
+};
 use crate::feeds::{
     Clock, FeedError, Pace,
     recording::{Outgoing, Recording},
@@ -39,6 +42,16 @@ impl ClientContext for Deliveries {
     }
 }
 
+impl Complains for BaseProducer<Deliveries> {
+    fn serve(&self, wait: Duration) {
+        self.poll(wait);
+    }
+
+    fn complaint(&self) -> Option<Complaint> {
+        self.context().context.complaint()
+    }
+}
+
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
@@ -53,13 +66,15 @@ impl ProducerContext for Deliveries {
 /// Sends records, each once and those of one partition in order, however often brokers are lost on the way.
 pub struct Publisher {
     producer: BaseProducer<Deliveries>,
-    brokers: String,
+    connection: Connection,
     /// How many partitions topics have.
     partitions: HashMap<String, i32>,
 }
 
 /// How long brokers may take for what was sent.
 const DELIVERY: Duration = Duration::from_secs(120);
+/// How long brokers may take until they say what they have.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Publisher {
     /// A publisher. Brokers are not asked for yet.
@@ -115,8 +130,7 @@ impl Publisher {
             let may_pass = matches!(&error, ClientError::Transaction(cause) if cause.is_retriable());
             if !may_pass || began.elapsed() > DELIVERY {
                 self.delivered()?;
-                let (brokers, what) = (self.brokers.clone(), what.to_owned());
-                return Err(KafkaError::Broker { brokers, what, fault: Box::new(error) });
+                return Err(self.connection.failed(&self.producer, what, error));
             }
         }
     }
@@ -132,7 +146,7 @@ impl Publisher {
             ("linger.ms", "5"),
         ];
         let producer = connection.client(&[&ours[..], more].concat(), Deliveries::default())?;
-        Ok(Self { producer, brokers: connection.brokers.clone(), partitions: HashMap::new() })
+        Ok(Self { producer, connection: connection.clone(), partitions: HashMap::new() })
     }
 
     /// How many partitions a topic has.
@@ -143,15 +157,13 @@ impl Publisher {
         if let Some(known) = self.partitions.get(topic) {
             return Ok(*known);
         }
-        let metadata = self.producer.client().fetch_metadata(Some(topic), Duration::from_secs(30));
-        let metadata = metadata.map_err(|error| KafkaError::Broker {
-            brokers: self.brokers.clone(),
-            what: format!("looking for the topic {topic:?}"),
-            fault: Box::new(error),
-        })?;
-        let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let found =
+            self.connection.ask(&self.producer, PATIENCE, &format!("looking for the topic {topic:?}"), |answer| {
+                let metadata = self.producer.client().fetch_metadata(Some(topic), answer)?;
+                Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+            })?;
         if found == 0 {
-            return Err(KafkaError::NoTopic { topic: topic.to_owned(), brokers: self.brokers.clone() });
+            return Err(KafkaError::NoTopic { topic: topic.to_owned(), brokers: self.connection.brokers.clone() });
         }
         let found = i32::try_from(found).unwrap_or(i32::MAX);
         self.partitions.insert(topic.to_owned(), found);
@@ -197,7 +209,7 @@ impl Publisher {
     pub fn flush(&self) -> Result<(), KafkaError> {
         let flushed = self.producer.flush(DELIVERY);
         self.delivered()?;
-        flushed.map_err(|error| KafkaError::Send { topic: self.brokers.clone(), fault: Box::new(error) })
+        flushed.map_err(|error| KafkaError::Send { topic: self.connection.brokers.clone(), fault: Box::new(error) })
     }
 
     fn delivered(&self) -> Result<(), KafkaError> {
@@ -285,7 +297,12 @@ impl Playback {
                 return Err(KafkaError::NoTarget { path: self.recordings[feed].path().to_owned() }.into());
             }
             // what was captured has an offset in a topic, what was not has neither
-            let kept = !record.topic.is_empty() && record.partition < publisher.partitions(to)?;
+            let was_captured = !record.topic.is_empty();
+            let kept = match publisher.partitions(to) {
+                // brokers may make it for the first record
+                Err(KafkaError::NoTopic { .. }) if !was_captured => false,
+                there => record.partition < there? && was_captured,
+            };
             publisher.send(to, kept.then_some(record.partition), &record)?;
             self.played.records += 1;
             self.played.bytes += record.value.map_or(0, |value| value.len() as u64);

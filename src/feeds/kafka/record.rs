@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use larder_records::wire::{self, MAX_IMAGE_BYTES, Refused, WireError, v1};
 use larder_records::{ApplianceId, DeadReason, Names, Time};
 use prost::Message;
+use v1::frame::Payload;
 
-use super::Pictures;
 use crate::feeds::{Event, recording::Outgoing};
 
 /// The header that names the message of a record, such as `larder.v1.Product`, whatever its topic carries.
@@ -95,23 +95,32 @@ impl FromStr for Carries {
     }
 }
 
-/// How records are read.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// The largest record that is taken in, in bytes.
-    pub record: usize,
-    /// Where pictures lie that records only name.
-    pub pictures: Option<Pictures>,
+/// What one record holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decoded {
+    /// An event.
+    Event(Event),
+    /// A frame whose picture lies elsewhere.
+    Named(v1::Frame, v1::ImageReference),
 }
 
-impl Default for Limits {
-    /// The largest record that there may be, and no pictures elsewhere.
-    fn default() -> Self {
-        Self { record: MAX_RECORD_BYTES, pictures: None }
+impl Decoded {
+    /// The event, where pictures that lie elsewhere are not to be had.
+    ///
+    /// # Errors
+    /// [`WireError::Refused`] for one that names its picture.
+    pub fn whole(self, names: &mut Names) -> Result<Event, WireError> {
+        match self {
+            Self::Event(event) => Ok(event),
+            Self::Named(mut frame, reference) => {
+                frame.payload = Some(Payload::ImageReference(reference));
+                wire::decode_frame(frame, names).map(Event::Frame)
+            }
+        }
     }
 }
 
-/// The event of a record: its key, its [`SCHEMA_HEADER`], and its value.
+/// What a record of at most `limit` bytes holds: its key, its [`SCHEMA_HEADER`], and its value.
 ///
 /// # Errors
 /// [`WireError::Refused`] for what can be no event: a record without value, of a schema that is not known, without the
@@ -121,10 +130,9 @@ pub fn decode(
     key: Option<&[u8]>,
     schema: Option<&[u8]>,
     value: Option<&[u8]>,
-    limits: &Limits,
+    limit: usize,
     names: &mut Names,
-) -> Result<Event, WireError> {
-    let limit = limits.record;
+) -> Result<Decoded, WireError> {
     let carries = match schema {
         None => carries,
         Some(named) => match Carries::ALL.into_iter().find(|kind| kind.schema().as_bytes() == named) {
@@ -140,11 +148,12 @@ pub fn decode(
         let detail = format!("a record of {} bytes, where {limit} are allowed", value.len());
         return Err(Refused::new(DeadReason::TooLarge, detail).into());
     }
-    Ok(match carries {
+    Ok(Decoded::Event(match carries {
         Carries::Frames => {
             let mut frame: v1::Frame = message(value)?;
-            if let Some(pictures) = &limits.pictures {
-                pictures.fetch(&mut frame)?;
+            match frame.payload.take() {
+                Some(Payload::ImageReference(reference)) => return Ok(Decoded::Named(frame, reference)),
+                payload => frame.payload = payload,
             }
             Event::Frame(wire::decode_frame(frame, names)?)
         }
@@ -164,7 +173,7 @@ pub fn decode(
             let truth: v1::Truth = message(value)?;
             Event::Truth(wire::decode_truth(appliance(key, names)?, &truth, names)?)
         }
-    })
+    }))
 }
 
 fn message<M: Message + Default>(value: &[u8]) -> Result<M, Refused> {
@@ -277,8 +286,8 @@ mod tests {
             // the header outranks what the topic carries
             let schema = record.headers.first().and_then(|header| header.value.as_deref());
             let value = record.value.as_deref();
-            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, &Limits::default(), &mut names);
-            assert_eq!(back.unwrap(), event);
+            let back = decode(Carries::Frames, Some(key.as_bytes()), schema, value, 9999, &mut names);
+            assert_eq!(back.unwrap(), Decoded::Event(event));
         }
     }
 
@@ -291,7 +300,7 @@ mod tests {
             key,
             schema,
             value,
-            &Limits { record: limit, pictures: None },
+            limit,
             &mut Names::default(),
         ) {
             Err(WireError::Refused(refused)) => refused.reason,

@@ -1,6 +1,7 @@
 //! Reads partitions from where the lake stands.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -15,8 +16,13 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
-use super::{Carries, Connection, KafkaError, Lag, Limits, SCHEMA_HEADER, Start, client::Context, record::decode};
-use crate::feeds::{Entry, FeedError, LiveFeed};
+use super::{
+    Carries, Connection, Decoded, KafkaError, Lag, Pictures, SCHEMA_HEADER, Start,
+    client::Context,
+    pictures::{Album, Named},
+    record::decode,
+};
+use crate::feeds::{Entry, Event, FeedError, LiveFeed};
 
 /// A topic to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +50,20 @@ pub struct Options {
     pub anew: bool,
     /// How many bytes of records may wait in memory.
     pub memory: u64,
-    /// The largest record that is taken in, and where pictures lie.
-    pub limits: Arc<Limits>,
-    /// How long brokers may take to answer when it starts.
+    /// The largest record that is taken in, in bytes.
+    pub record_limit: usize,
+    /// Where pictures lie that records only name.
+    pub pictures: Option<Pictures>,
+    /// How long brokers, and a bucket of pictures, may take to answer when it starts.
     pub patience: Duration,
+}
+
+impl Options {
+    /// Where pictures lie that records only name, opened.
+    pub(super) fn album(&self) -> Result<Option<Album>, KafkaError> {
+        let open = |pictures| Album::open(pictures, self.memory, self.patience);
+        self.pictures.as_ref().map(open).transpose()
+    }
 }
 
 /// Records taken from one partition before the next has its turn.
@@ -64,6 +80,8 @@ pub(super) struct Partition {
     /// `topic/partition`.
     source: Arc<str>,
     queue: PartitionQueue<Context>,
+    /// What was read and waits until the picture before it or its own is there, and where it stood.
+    held: VecDeque<(u64, Taken)>,
     /// The first offset that was not handed on.
     next: u64,
     /// The same, as of the last commit.
@@ -78,6 +96,12 @@ impl Partition {
     pub(super) fn topic(&self) -> &Topic {
         &self.topic
     }
+
+    /// Learns that the record at `offset` was handed on, and so all before it.
+    fn handed(&mut self, offset: u64) {
+        self.next = offset + 1;
+        self.ended |= self.next >= self.end;
+    }
 }
 
 /// A live feed of topics.
@@ -89,6 +113,9 @@ pub struct Source {
     consumer: Arc<BaseConsumer<Context>>,
     options: Options,
     partitions: Vec<Partition>,
+    album: Option<Arc<Album>>,
+    /// How many records the partitions hold.
+    held: usize,
     /// Whose turn it is, and what it had of it.
     turn: usize,
     taken: usize,
@@ -117,8 +144,10 @@ impl Source {
                 found.push((Arc::new(topic.clone()), number));
             }
         }
+        let album = options.album()?.map(Arc::new);
         // the share of each partition follows from how many there are
         let consumer = Arc::new(connect(&options, &lag, found.len().max(1) as u64)?);
+        let failed = |what: &str, error| options.connection.failed(&*consumer, what, error);
         let mut assignment = TopicPartitionList::with_capacity(found.len());
         let mut starts = Vec::with_capacity(found.len());
         for (topic, number) in &found {
@@ -139,19 +168,21 @@ impl Source {
             };
             let at = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
             let added = assignment.add_partition_offset(&topic.name, *number, at);
-            added.map_err(|error| broker(&options, "choosing an offset", error))?;
+            added.map_err(|error| failed("choosing an offset", error))?;
             lag.tell(&topic.name, *number, end);
             starts.push((source, next, held, end));
         }
-        consumer.assign(&assignment).map_err(|error| broker(&options, "assigning partitions", error))?;
+        consumer.assign(&assignment).map_err(|error| failed("assigning partitions", error))?;
         let mut partitions = Vec::with_capacity(found.len());
         for ((topic, number), (source, next, committed, end)) in found.into_iter().zip(starts) {
             let queue = consumer.split_partition_queue(&topic.name, number).ok_or_else(|| {
-                broker(&options, "reading a partition", ClientError::MessageConsumption(Code::UnknownPartition))
+                failed("reading a partition", ClientError::MessageConsumption(Code::UnknownPartition))
             })?;
-            partitions.push(Partition { topic, number, source, queue, next, committed, end, ended: next >= end });
+            let (held, ended) = (VecDeque::new(), next >= end);
+            partitions.push(Partition { topic, number, source, queue, held, next, committed, end, ended });
         }
-        Ok(Self { consumer, options, partitions, turn: 0, taken: 0, bytes: 0, lag, complaint: None })
+        let (turn, taken, bytes, complaint) = (0, 0, 0, None);
+        Ok(Self { consumer, options, partitions, album, held: 0, turn, taken, bytes, lag, complaint })
     }
 
     /// How many partitions are read.
@@ -172,16 +203,32 @@ impl Source {
     pub(super) fn poll_record<T>(
         &mut self,
         wait: Duration,
-        mut read: impl FnMut(&Partition, &BorrowedMessage<'_>) -> T,
+        read: impl FnMut(&Partition, &BorrowedMessage<'_>) -> T,
     ) -> Result<Option<T>, KafkaError> {
+        Ok(self.read_next(wait, read)?.map(|(at, offset, told)| {
+            self.partitions[at].handed(offset);
+            told
+        }))
+    }
+
+    /// The same, and at which of the partitions and which offset it is; it was not handed on yet.
+    fn read_next<T>(
+        &mut self,
+        wait: Duration,
+        mut read: impl FnMut(&Partition, &BorrowedMessage<'_>) -> T,
+    ) -> Result<Option<(usize, u64, T)>, KafkaError> {
+        let ahead = self.album.as_ref().map_or(0, |album| album.ahead());
         // asked for only where there is nothing to read
         let mut began = None;
         loop {
             let mut idle = 0;
             while idle < self.partitions.len() {
-                let partition = &mut self.partitions[self.turn];
+                let at = self.turn;
+                let partition = &mut self.partitions[at];
                 let had_its_turn = self.taken >= TURN;
-                let met = if had_its_turn { None } else { partition.queue.poll(Duration::ZERO) };
+                // one that waits holds up no other
+                let may_read = !had_its_turn && (partition.held.is_empty() || self.held < ahead);
+                let met = if may_read { partition.queue.poll(Duration::ZERO) } else { None };
                 match met {
                     Some(Ok(message)) => {
                         let offset = u64::try_from(message.offset()).unwrap_or_default();
@@ -189,16 +236,11 @@ impl Source {
                         let told = read(partition, &message);
                         drop(message);
                         self.taken += 1;
-                        partition.next = offset + 1;
-                        partition.ended |= partition.next >= partition.end;
                         self.complaint = None;
-                        return Ok(Some(told));
+                        return Ok(Some((at, offset, told)));
                     }
                     Some(Err(ClientError::PartitionEOF(_))) => partition.ended = true,
-                    Some(Err(error)) => {
-                        let at = self.turn;
-                        self.complain(Some(at), error)?;
-                    }
+                    Some(Err(error)) => self.complain(Some(at), error)?,
                     None => {
                         idle = if had_its_turn { 0 } else { idle + 1 };
                         self.taken = 0;
@@ -215,6 +257,26 @@ impl Source {
             }
             thread::sleep(left.min(NAP));
         }
+    }
+
+    /// What a partition holds and waits for nothing any more.
+    fn ripe(&mut self, names: &mut Names) -> Result<Option<Entry>, IdCollision> {
+        if self.held == 0 {
+            return Ok(None);
+        }
+        let is_ripe = |partition: &Partition| partition.held.front().is_some_and(|(_, taken)| taken.is_there());
+        let Some(at) = self.partitions.iter().position(is_ripe) else { return Ok(None) };
+        let Some((offset, taken)) = self.partitions[at].held.pop_front() else { return Ok(None) };
+        self.held -= 1;
+        self.hand(at, offset, taken, names).map(Some)
+    }
+
+    /// Hands on what was read.
+    fn hand(&mut self, at: usize, offset: u64, taken: Taken, names: &mut Names) -> Result<Entry, IdCollision> {
+        self.partitions[at].handed(offset);
+        let (entry, bytes) = taken.entry(names)?;
+        self.bytes += bytes;
+        Ok(entry)
     }
 
     /// Lets the client say what it has to say beside records.
@@ -248,15 +310,15 @@ impl Source {
                 let (topic, brokers) = (partition.topic.name.clone(), self.options.connection.brokers.clone());
                 return Err(KafkaError::NoTopic { topic, brokers });
             }
-            _ if stays(&error) => return Err(broker(&self.options, "reading", error)),
+            _ if stays(&self.consumer, &error) => {
+                return Err(self.options.connection.failed(&*self.consumer, "reading", error));
+            }
             _ => {}
         }
-        if self.complaint.as_ref() != Some(&error) {
-            match partition {
-                Some(partition) => tracing::error!("kafka: {}: {error}; trying on", partition.source),
-                None => tracing::error!("kafka: {error}; trying on"),
-            }
-            self.complaint = Some(error);
+        if is_news(&error, self.complaint.as_ref()) {
+            self.complaint = Some(error.clone());
+            let what = partition.map_or("reading", |partition| &partition.source);
+            tracing::error!("{}; trying on", self.options.connection.failed(&*self.consumer, what, error));
         }
         Ok(())
     }
@@ -264,11 +326,28 @@ impl Source {
 
 impl LiveFeed for Source {
     fn poll(&mut self, names: &mut Names, wait: Duration) -> Result<Option<Entry>, FeedError> {
-        let limits = self.options.limits.clone();
-        let read = self.poll_record(wait, |partition, message| {
-            entry(message, partition.source.clone(), partition.topic.carries, &limits, names)
-        })?;
-        Ok(read.transpose()?)
+        loop {
+            if let Some(entry) = self.ripe(names)? {
+                return Ok(Some(entry));
+            }
+            let (limit, album) = (self.options.record_limit, self.album.clone());
+            let wait = if self.held > 0 { wait.min(NAP) } else { wait };
+            let read = self.read_next(wait, |partition, message| {
+                let source = partition.source.clone();
+                take(message, source, partition.topic.carries, limit, album.as_deref(), names)
+            })?;
+            match read {
+                Some((at, offset, taken)) => {
+                    let (taken, partition) = (taken?, &mut self.partitions[at]);
+                    if partition.held.is_empty() && taken.is_there() {
+                        return Ok(Some(self.hand(at, offset, taken, names)?));
+                    }
+                    partition.held.push_back((offset, taken));
+                    self.held += 1;
+                }
+                None => return Ok(None),
+            }
+        }
     }
 
     fn bytes_read(&self) -> u64 {
@@ -299,28 +378,65 @@ impl LiveFeed for Source {
     }
 
     fn ended(&self) -> bool {
-        self.partitions.iter().all(|partition| partition.ended)
+        self.partitions.iter().all(|partition| partition.ended && partition.held.is_empty())
     }
 }
 
-/// What stands in a record of the partition `source`.
-pub(super) fn entry(
+/// What was read of a record.
+pub(super) enum Taken {
+    /// All of it.
+    Entry(Entry),
+    /// A frame that waits for its picture.
+    Named(Box<Named>),
+}
+
+impl Taken {
+    /// Whether nothing is waited for any more.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Entry(_) => true,
+            Self::Named(named) => named.is_there(),
+        }
+    }
+
+    /// The entry, and how many bytes came beside the record.
+    fn entry(self, names: &mut Names) -> Result<(Entry, u64), IdCollision> {
+        Ok(match self {
+            Self::Entry(entry) => (entry, 0),
+            Self::Named(named) => {
+                let (position, frame, bytes) = named.end(names)?;
+                ((position, frame.map(Event::Frame)), bytes)
+            }
+        })
+    }
+}
+
+/// What stands in a record of the partition `source`, of at most `limit` bytes.
+pub(super) fn take(
     message: &BorrowedMessage<'_>,
     source: Arc<str>,
     carries: Carries,
-    limits: &Limits,
+    limit: usize,
+    album: Option<&Album>,
     names: &mut Names,
-) -> Result<Entry, IdCollision> {
+) -> Result<Taken, IdCollision> {
     let position = Position { source, offset: u64::try_from(message.offset()).unwrap_or_default() };
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let schema = headers.filter(|header| header.key == SCHEMA_HEADER).find_map(|header| header.value);
-    match decode(carries, message.key(), schema, message.payload(), limits, names) {
-        Ok(event) => Ok((position, Ok(event))),
-        Err(WireError::Refused(Refused { reason, detail })) => {
-            Ok((position.clone(), Err(DeadLetter { position, reason, detail })))
+    let decoded = decode(carries, message.key(), schema, message.payload(), limit, names);
+    let event = match (decoded, album) {
+        (Ok(Decoded::Named(frame, reference)), Some(album)) => {
+            return Ok(Taken::Named(Box::new(Named::new(album, position, frame, reference))));
         }
-        Err(WireError::Collision(collision)) => Err(collision),
-    }
+        (decoded, _) => decoded.and_then(|decoded| decoded.whole(names)),
+    };
+    Ok(Taken::Entry(match event {
+        Ok(event) => (position, Ok(event)),
+        Err(WireError::Refused(Refused { reason, detail })) => {
+            (position.clone(), Err(DeadLetter { position, reason, detail }))
+        }
+        Err(WireError::Collision(collision)) => return Err(collision),
+    }))
 }
 
 fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseConsumer<Context>, KafkaError> {
@@ -342,7 +458,7 @@ fn connect(options: &Options, lag: &Arc<Lag>, partitions: u64) -> Result<BaseCon
         ("fetch.queue.backoff.ms", "20"),
         ("statistics.interval.ms", "1000"),
     ];
-    options.connection.client(&ours, Context { lag: lag.clone() })
+    options.connection.client(&ours, Context::new(lag.clone()))
 }
 
 /// The numbers of the partitions that are to be read.
@@ -351,8 +467,9 @@ pub(super) fn partitions_of(
     topic: &Topic,
     options: &Options,
 ) -> Result<Vec<i32>, KafkaError> {
-    let known = patiently(options, &format!("looking for the topic {:?}", topic.name), || {
-        let metadata = consumer.fetch_metadata(Some(&topic.name), ANSWER)?;
+    let what = format!("looking for the topic {:?}", topic.name);
+    let known = options.connection.ask(consumer, options.patience, &what, |answer| {
+        let metadata = consumer.fetch_metadata(Some(&topic.name), answer)?;
         Ok(metadata.topics().first().map_or_else(Vec::new, |topic| {
             topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
         }))
@@ -368,15 +485,22 @@ pub(super) fn partitions_of(
     }
 }
 
-/// Whether an error will not pass by itself.
-pub(super) fn stays(error: &ClientError) -> bool {
+/// Whether an error says more than the one before it.
+pub(super) fn is_news(error: &ClientError, before: Option<&ClientError>) -> bool {
+    let says_nothing = before.is_some() && *error == ClientError::MessageConsumption(Code::AllBrokersDown);
+    !says_nothing && before != Some(error)
+}
+
+/// Whether an error of a consumer will not pass by itself.
+pub(super) fn stays(consumer: &BaseConsumer<Context>, error: &ClientError) -> bool {
     match error {
         ClientError::MessageConsumptionFatal(_) => true,
+        ClientError::MessageConsumption(Code::Authentication | Code::SaslAuthenticationFailed) => {
+            consumer.context().complaint().is_none_or(|complaint| complaint.stays)
+        }
         ClientError::MessageConsumption(code) => matches!(
             code,
-            Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::TopicAuthorizationFailed
+            Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
                 | Code::ClusterAuthorizationFailed
                 | Code::Fatal
@@ -384,9 +508,6 @@ pub(super) fn stays(error: &ClientError) -> bool {
         _ => false,
     }
 }
-
-/// How long one request may take.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// The first offset that there is, and that behind the last.
 fn bounds(
@@ -396,7 +517,8 @@ fn bounds(
     options: &Options,
 ) -> Result<(u64, u64), KafkaError> {
     let what = format!("asking for the bounds of {}/{partition}", topic.name);
-    let (first, end) = patiently(options, &what, || consumer.fetch_watermarks(&topic.name, partition, ANSWER))?;
+    let ask = |answer| consumer.fetch_watermarks(&topic.name, partition, answer);
+    let (first, end) = options.connection.ask(consumer, options.patience, &what, ask)?;
     Ok((u64::try_from(first).unwrap_or_default(), u64::try_from(end).unwrap_or_default()))
 }
 
@@ -415,7 +537,7 @@ fn begin(
         Start::Time(time) => time,
     };
     let what = format!("looking for a time in {}/{partition}", topic.name);
-    let found = patiently(options, &what, || {
+    let found = options.connection.ask(consumer, options.patience, &what, |answer| {
         let mut times = TopicPartitionList::new();
         // rounded up: not before that time
         times.add_partition_offset(
@@ -423,34 +545,11 @@ fn begin(
             partition,
             Offset::Offset(micros.div_euclid(1000) + i64::from(micros % 1000 != 0)),
         )?;
-        consumer.offsets_for_times(times, ANSWER)
+        consumer.offsets_for_times(times, answer)
     })?;
     let offset = found.find_partition(&topic.name, partition).map(|found| found.offset());
     Ok(match offset {
         Some(Offset::Offset(offset)) => u64::try_from(offset).unwrap_or_default().clamp(first, end),
         _ => end,
     })
-}
-
-/// Asks until there is an answer, or patience ends.
-fn patiently<T>(
-    options: &Options,
-    what: &str,
-    mut ask: impl FnMut() -> Result<T, ClientError>,
-) -> Result<T, KafkaError> {
-    let began = Instant::now();
-    loop {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(error) if began.elapsed() >= options.patience => return Err(broker(options, what, error)),
-            Err(error) => {
-                tracing::debug!("kafka: {what}: {error}; trying on");
-                thread::sleep(Duration::from_millis(200));
-            }
-        }
-    }
-}
-
-pub(super) fn broker(options: &Options, what: &str, error: ClientError) -> KafkaError {
-    options.connection.failed(what, error)
 }

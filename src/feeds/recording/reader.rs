@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::container::{ChannelDefinition, ChunkStatistics, Container, Raw, RawMessage};
 use super::{PROTOBUF, Schema, key};
-use crate::feeds::kafka::{self, Carries, Limits, SCHEMA_HEADER};
+use crate::feeds::kafka::{self, Carries, MAX_RECORD_BYTES, SCHEMA_HEADER};
 use crate::feeds::{Entry, Event, Feed, FeedError};
 
 /// A recording, read from front to back as it stands on the disk; nothing but one chunk of it is held in memory.
@@ -239,7 +239,7 @@ impl Recording {
                 let schema = record.headers.iter().find(|header| header.name == SCHEMA_HEADER);
                 let schema = schema.and_then(|header| header.value.as_deref());
                 let (key, value) = (record.key.as_deref(), record.value.as_deref());
-                kafka::decode(carries, key, schema, value, &Limits::default(), names)
+                kafka::decode(carries, key, schema, value, MAX_RECORD_BYTES, names)?.whole(names)
             }
         }
     }
