@@ -115,6 +115,17 @@ impl Broker {
         let admin = self.admin();
         let made = block_on(admin.create_topics([&topic], &AdminOptions::new()));
         made.unwrap().into_iter().for_each(|topic| drop(topic.unwrap()));
+        // made is not known yet: who asked at once could be told that there is none
+        loop {
+            let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+            let found = metadata.topics().iter().find(|topic| topic.name() == name);
+            if found.is_some_and(|topic| {
+                topic.partitions().iter().filter(|of| of.leader() >= 0).count() == partitions as usize
+            }) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
