@@ -423,12 +423,12 @@ impl Cold {
             return changes.is_empty();
         }
         // nothing came that touches settled times
-        let ViewChanges { visits, movements, review_queue, .. } = changes;
-        let movements = movements.iter().filter(|(row, ..)| row.source == MovementSource::Sensors);
-        let mut settled = visits.iter().map(|(row, ..)| (row.appliance, row.opened));
-        !settled.any(|(appliance, time)| self.is_settled(appliance, time))
-            && !movements.map(|(row, ..)| row).any(|row| self.is_settled(row.appliance, row.time))
-            && !review_queue.iter().any(|(row, ..)| self.is_settled(row.appliance, row.time))
+        let visits = changes.visits.iter().map(|(row, ..)| (row.appliance, row.opened));
+        let movements = changes.movements.iter().map(|(row, ..)| row);
+        let movements =
+            movements.filter(|row| row.source == MovementSource::Sensors).map(|row| (row.appliance, row.time));
+        let reviews = changes.review_queue.iter().map(|(row, ..)| (row.appliance, row.time));
+        !visits.chain(movements).chain(reviews).any(|(appliance, time)| self.is_settled(appliance, time))
     }
 
     /// Those of `appliances` that are cold are so no longer.

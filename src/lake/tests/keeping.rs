@@ -6,22 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delta_kernel::Snapshot;
-
 use super::*;
 use crate::lake::{
     commit::{Purpose, Staged},
     compaction::compact,
     properties::Retention,
-    table::{newest, url},
+    table::newest,
 };
 
 /// What a table held at a version.
 pub(super) fn read_at<R: Row>(lake: &Lake, version: u64) -> Vec<R> {
     let table = lake.tables.get(R::TABLE.name).unwrap();
-    let snapshot = Snapshot::builder_for(url(&table.root).unwrap().as_str()).at_version(version);
-    let snapshot = snapshot.build(lake.engine().as_ref()).unwrap();
-    let batches = Table { snapshot, ..table }.read(lake.engine()).unwrap();
+    let batches = table.at(lake.engine(), version).unwrap().read(lake.engine()).unwrap();
     let mut rows: Vec<R> = batches.iter().flat_map(|batch| R::read(batch, &mut Names::default()).unwrap()).collect();
     rows.sort();
     rows
