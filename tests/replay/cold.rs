@@ -192,7 +192,12 @@ fn history(seed: u64) {
     take(&mut engine, records, &mut taken);
     for n in 0..world.fridges.len() {
         for _ in 0..random.random_range(10..70) {
-            take(&mut engine, world.visit(n, &mut random), &mut taken);
+            for event in world.visit(n, &mut random) {
+                match random.random_ratio(1, 30) {
+                    true => late.push(event),
+                    false => take(&mut engine, [event], &mut taken),
+                }
+            }
         }
     }
     engine.commit().unwrap();
@@ -267,6 +272,10 @@ fn history(seed: u64) {
                     }
                 }
             }
+        }
+        if is_cut_short && !late.is_empty() {
+            let event = late.swap_remove(random.random_range(0..late.len()));
+            take(&mut engine, [event], &mut taken);
         }
         engine.commit().unwrap();
         thawed += was - engine.cold_appliances();
