@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 /// A name interned as the first 8 bytes of its BLAKE3 hash.
@@ -73,9 +74,9 @@ pub struct IdCollision {
 /// The texts behind [`Name`]s.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    texts: HashMap<Name, Arc<str>>,
+    texts: HashMap<Name, Arc<str>, RandomState>,
     /// The other way round: most names come again and again, and are hashed by BLAKE3 once.
-    names: HashMap<Arc<str>, Name>,
+    names: HashMap<Arc<str>, Name, RandomState>,
 }
 
 impl Names {

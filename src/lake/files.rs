@@ -21,8 +21,9 @@ use parquet::{
         ArrowWriter, ProjectionMask,
         arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter},
     },
-    basic::{Compression, ZstdLevel},
+    basic::{Compression, Encoding, ZstdLevel},
     file::{metadata::PageIndexPolicy, properties::WriterProperties},
+    schema::types::ColumnPath,
 };
 
 use super::{
@@ -35,6 +36,8 @@ use super::{
 pub(super) const MAX_ROWS: usize = 1 << 18;
 /// Rows a row group holds at most: what a reader can skip.
 const GROUP_ROWS: usize = 1 << 16;
+/// How hard zstd tries.
+const LEVEL: i32 = 3;
 
 /// The values of a table's partition columns, in their order.
 pub(super) type Partition = Vec<String>;
@@ -47,7 +50,10 @@ pub(super) fn file_schema(spec: &TableSpec) -> SchemaRef {
 }
 
 /// The rows of `batch` by partition, without the partition columns.
-fn by_partition(spec: &TableSpec, batch: &RecordBatch) -> Result<BTreeMap<Partition, RecordBatch>, ArrowError> {
+pub(super) fn by_partition(
+    spec: &TableSpec,
+    batch: &RecordBatch,
+) -> Result<BTreeMap<Partition, RecordBatch>, ArrowError> {
     let keys: Vec<&StringArray> = spec
         .partition
         .iter()
@@ -125,18 +131,30 @@ pub(super) fn write(
     fs::create_dir_all(dir).map_err(io(dir))?;
     let (path, file) = create_new(dir, stem)?;
     let here = Place { path: &path, ..place };
-    let properties = WriterProperties::builder()
-        .set_created_by(concat!("larder ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(|error| here.parquet(error))?))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .build();
-    let mut writer =
-        ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|error| here.parquet(error))?;
+    let level = ZstdLevel::try_new(LEVEL).map_err(|error| here.parquet(error))?;
+    let properties = Some(properties(&batch.schema(), Compression::ZSTD(level)));
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), properties).map_err(|error| here.parquet(error))?;
     writer.write(batch).map_err(|error| here.parquet(error))?;
     let file = writer.into_inner().map_err(|error| here.parquet(error))?;
     file.sync_all().map_err(io(&path))?;
     let size = file.metadata().map_err(io(&path))?.len();
     Ok((path, size))
+}
+
+fn properties(schema: &SchemaRef, compression: Compression) -> WriterProperties {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("larder ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(GROUP_ROWS));
+    // hardly a time comes twice, and in their order the steps between them are small
+    let times = schema.fields().iter().filter(|field| matches!(field.data_type(), DataType::Timestamp(..)));
+    let properties = times.fold(properties, |properties, field| {
+        let column = ColumnPath::from(field.name().as_str());
+        properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
+    });
+    properties.build()
 }
 
 fn create_new(dir: &Path, stem: &str) -> Result<(PathBuf, File), LakeError> {

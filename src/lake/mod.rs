@@ -233,7 +233,7 @@ impl Lake {
             if readings.is_empty() && covered.is_empty() {
                 return Ok(());
             }
-            table.append(engine, epoch, &Reading::write(readings, names)?, covered)
+            table.append(engine, epoch, &Reading::write(&rows::in_order(readings, names), names)?, covered)
         })
     }
 

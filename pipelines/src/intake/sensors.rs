@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use larder_records::{ApplianceId, Calibration, Digest, FrameKey, Modality, Name, Reading, SensorId, Time};
 
 use super::{Sayings, replace};
@@ -14,10 +15,10 @@ type ReadingKey = (Time, u32, i64);
 /// What sensors sent, and by how much they were off.
 #[derive(Debug, Default)]
 pub(super) struct Sensors {
-    appliances: HashSet<ApplianceId>,
+    appliances: HashSet<ApplianceId, RandomState>,
     /// By the hour, in order.
-    readings: HashMap<(ApplianceId, SensorId, Modality), BTreeMap<i64, Vec<ReadingKey>>>,
-    frames: HashMap<Sensor, BTreeSet<(Time, Digest)>>,
+    readings: HashMap<(ApplianceId, SensorId, Modality), BTreeMap<i64, Vec<ReadingKey>>, RandomState>,
+    frames: HashMap<Sensor, BTreeSet<(Time, Digest)>, RandomState>,
     calibrations: HashMap<Sensor, Sayings<Calibration>>,
 }
 

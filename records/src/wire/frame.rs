@@ -1,10 +1,51 @@
 //! Whole frames: the value of a Kafka record.
 
 use super::{
-    Refused, WireError, decode_compressed, decode_raw, decode_reading, encode_compressed, encode_raw, encode_reading,
-    image_modality, v1,
+    Refused, WireError, decode_compressed, decode_raw, decode_reading, decode_reading_bytes, encode_compressed,
+    encode_raw, encode_reading, image_modality, reading::field, v1,
 };
-use crate::{ApplianceId, Frame, Modality, Names, Payload, SensorId};
+use crate::{ApplianceId, Frame, IdCollision, Modality, Names, Payload, SensorId, Time};
+
+/// What [`decode_frame`] makes of an encoded message that is a sound reading, laid out as encoders lay it out; none of any
+/// other. The message itself is not built: readings are most of what sensors send.
+///
+/// # Errors
+/// A collision of names.
+pub fn decode_plain_reading(bytes: &[u8], names: &mut Names) -> Result<Option<Frame>, IdCollision> {
+    let Some((appliance, sensor, sequence, modality, time, value)) = plain_reading(bytes) else { return Ok(None) };
+    Ok(Some(Frame {
+        appliance: ApplianceId(names.intern(appliance)?),
+        sensor: SensorId(names.intern(sensor)?),
+        modality,
+        time,
+        sequence,
+        payload: Payload::Reading(value),
+    }))
+}
+
+/// The fields of a frame of a reading in the order of their numbers, each once: appliance, sensor, sequence, and what the
+/// reading says.
+fn plain_reading(mut bytes: &[u8]) -> Option<(&str, &str, u32, Modality, Time, i64)> {
+    let appliance = text(&mut bytes, 0x0a)?;
+    let sensor = text(&mut bytes, 0x12)?;
+    let modality = i32::try_from(field(&mut bytes, 0x18)?).ok()?;
+    let sequence = u32::try_from(field(&mut bytes, 0x20)?).ok()?;
+    let (&[0x2a, length @ 0..0x80], reading) = bytes.split_first_chunk()? else { return None };
+    if reading.len() != usize::from(length) {
+        return None;
+    }
+    let (measured, time, value) = decode_reading_bytes(reading).ok()?;
+    let stated = decode_modality(modality).ok()?;
+    stated.is_none_or(|stated| stated == measured).then_some((appliance, sensor, sequence, measured, time, value))
+}
+
+/// Takes a field of 1 to 127 bytes of text off the front.
+fn text<'a>(bytes: &mut &'a [u8], tag: u8) -> Option<&'a str> {
+    let (&[first, length @ 1..0x80], rest) = bytes.split_first_chunk()? else { return None };
+    let (text, rest) = rest.split_at_checked(usize::from(length))?;
+    *bytes = rest;
+    (first == tag).then(|| std::str::from_utf8(text).ok()).flatten()
+}
 
 /// The frame of a message that is complete in itself.
 ///

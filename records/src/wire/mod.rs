@@ -29,7 +29,7 @@ mod generated {
 }
 
 pub use correction::{decode_correction, encode_correction};
-pub use frame::{decode_frame, encode_frame};
+pub use frame::{decode_frame, decode_plain_reading, encode_frame};
 pub use generated::{foxglove, larder::v1};
 pub use household::{
     decode_appliance, decode_declared, decode_product, decode_truth, encode_appliance, encode_declared, encode_product,

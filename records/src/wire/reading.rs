@@ -111,7 +111,7 @@ fn laid_out(bytes: &[u8]) -> Option<(i64, i32, Modality, f64)> {
 }
 
 /// Takes a varint field of at most five bytes off the front; 0 where the next field is another.
-fn field(bytes: &mut &[u8], tag: u8) -> Option<u64> {
+pub(super) fn field(bytes: &mut &[u8], tag: u8) -> Option<u64> {
     let Some((first, mut rest)) = bytes.split_first() else { return Some(0) };
     if *first != tag {
         return Some(0);

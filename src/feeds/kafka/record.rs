@@ -150,6 +150,9 @@ pub fn decode(
     }
     Ok(Decoded::Event(match carries {
         Carries::Frames => {
+            if let Some(frame) = wire::decode_plain_reading(value, names)? {
+                return Ok(Decoded::Event(Event::Frame(frame)));
+            }
             let mut frame: v1::Frame = message(value)?;
             match frame.payload.take() {
                 Some(Payload::ImageReference(reference)) => return Ok(Decoded::Named(frame, reference)),

@@ -3,13 +3,18 @@
 pub(super) mod epochs;
 pub(super) mod frames;
 mod inputs;
+mod order;
 mod views;
 pub(super) mod visions;
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringBuilder};
 use larder_records::{
     Appliance, Correction, DeadLetter, DeclaredMovement, Name, Names, Product, Reading, Time, views::*,
 };
+
+pub(super) use order::in_order;
 
 use super::{
     cells::Value,
@@ -58,9 +63,22 @@ pub(super) struct Month(pub(super) Time);
 impl Value for Month {
     const KIND: Kind = Kind::Text;
 
-    fn array(values: &[Option<Self>], names: &Names) -> Result<ArrayRef, CellError> {
-        let texts: Vec<_> = values.iter().map(|value| value.as_ref().map(Self::text)).collect();
-        Value::array(&texts, names)
+    fn array(values: &[Option<Self>], _: &Names) -> Result<ArrayRef, CellError> {
+        let mut builder = StringBuilder::with_capacity(values.len(), values.len() * Self::NONE.len());
+        // neighbours mostly are of one day
+        let (mut day, mut text) = (None, String::new());
+        for value in values {
+            let Some(Self(time)) = value else {
+                builder.append_null();
+                continue;
+            };
+            let of = Some(time.0.div_euclid(Time::DAY));
+            if of != day {
+                (day, text) = (of, Self(*time).text());
+            }
+            builder.append_value(&text);
+        }
+        Ok(Arc::new(builder.finish()))
     }
 
     fn get(array: &ArrayRef, _: usize, _: &mut Names) -> Result<Self, CellError> {
@@ -91,11 +109,9 @@ impl Month {
 
     pub(super) fn text(&self) -> String {
         // jiff covers the years -9999 to 9999; what lies beyond is no month of any use.
-        match jiff::Timestamp::from_microsecond(self.0.0) {
-            Ok(time) => {
-                let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
-                format!("{:04}-{:02}", date.year(), date.month())
-            }
+        let days = jiff::Span::new().try_days(self.0.0.div_euclid(Time::DAY));
+        match days.and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days)) {
+            Ok(date) => format!("{:04}-{:02}", date.year(), date.month()),
             Err(_) => Self::NONE.to_owned(),
         }
     }
