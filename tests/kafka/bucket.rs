@@ -20,7 +20,7 @@ use super::{
     proxy::Proxy,
     python::python,
     rig::{self, Broker},
-    roles::{rows, wait},
+    roles::{Worker, rows, wait},
 };
 
 /// An S3 server whose bucket `kitchens` holds what is in a folder.
@@ -176,6 +176,24 @@ fn pictures_in_a_bucket_give_the_tables_of_those_that_come_along_and_bad_ones_ar
     let expected: Vec<_> = (0..).zip(reasons).map(|(at, reason)| ("bucketed/1", at, reason)).collect();
     assert_eq!(told, expected, "{letters:?}");
     assert_eq!(letters[0].detail, "the picture \"missing\": there is no such object");
+
+    // vision by itself sees the same
+    broker.topic("bucketed-seen", 1);
+    let keys = format!(
+        "{head}group = \"bucketed\"\nsightings_topic = \"bucketed-seen\"\npictures = \"s3://kitchens/cameras\"\n\
+         picture_limit = {largest}\n{}",
+        frames("bucketed")
+    );
+    let vision = broker.config(kitchen.path(), "vision", &keys);
+    let keys = "catalogue = \"catalogue\"\n[kafka]\n[kafka.topics]\nbucketed-seen = \"sightings\"\n";
+    let analytics = broker.config(kitchen.path(), "lake-of-seen", keys);
+    let workers = [("vision", &vision), ("run", &analytics)]
+        .map(|(role, config)| Worker::of(server.larder(&["--quiet", role, "--config", rig::text(config)])));
+    let (seen, all) = (at("lake-of-seen"), rig::contents(&at("lake")));
+    let is_there = |(table, count): &(String, u64)| rows(&seen, table) == *count;
+    wait("end of what vision saw of a bucket", || all.1.iter().all(is_there));
+    workers.into_iter().for_each(Worker::end);
+    assert_eq!(rig::contents(&seen), all);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -38,6 +38,11 @@ const HASTY: [&str; 2] = ["[epoch]\nevents = 24\n", "\"session.timeout.ms\" = 20
 pub struct Worker(Child);
 
 impl Worker {
+    /// One that is started so.
+    pub fn of(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
+    }
+
     fn kill(mut self) {
         rig::kill(self.0.id(), "-9");
         assert!(!self.0.wait().unwrap().success(), "it ended before it was killed");
@@ -58,8 +63,7 @@ impl Drop for Worker {
 }
 
 pub fn look_out(config: &Path) -> Worker {
-    let mut command = rig::larder(&["--quiet", "vision", "--config", rig::text(config)]);
-    Worker(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
+    Worker::of(rig::larder(&["--quiet", "vision", "--config", rig::text(config)]))
 }
 
 /// Counts of a table's rows.
