@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod chart;
+mod disk;
 mod year;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use chart::{Series, chart};
+use disk::on_disk;
 use larder::{
     engine::Engine,
     eyes::Eyes,
@@ -135,26 +137,6 @@ fn memory() -> u64 {
     resident_memory(std::process::id()).unwrap_or_default() >> 20
 }
 
-/// Data files, files of logs, and bytes of both, in `dir` and below.
-fn on_disk(dir: &Path) -> (u64, u64, u64) {
-    let (mut data, mut log, mut bytes) = (0, 0, 0);
-    let is_log = dir.ends_with("_delta_log");
-    for entry in fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        // the keeper may take it away meanwhile
-        let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_dir() {
-            let below = on_disk(&entry.path());
-            (data, log, bytes) = (data + below.0, log + below.1, bytes + below.2);
-        } else {
-            data += u64::from(!is_log);
-            log += u64::from(is_log);
-            bytes += metadata.len();
-        }
-    }
-    (data, log, bytes)
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let at = |n: usize, default: u32| arguments.get(n).and_then(|text| text.parse().ok()).unwrap_or(default);
@@ -231,9 +213,9 @@ fn many(
     let mut samples: BTreeMap<u32, [f64; 5]> = BTreeMap::new();
     for done in 0..=soak {
         if done % (soak / 200).max(1) == 0 {
-            let (data, log, bytes) = on_disk(lake);
+            let disk = on_disk(lake);
             let seconds = started.elapsed().as_secs_f64();
-            let sample = [seconds, memory() as f64, data as f64, log as f64, bytes as f64 / 1048576.0];
+            let sample = [seconds, memory() as f64, disk.data as f64, disk.log as f64, disk.bytes as f64 / 1048576.0];
             samples.insert(done, sample);
             write_samples(&samples, into);
         }

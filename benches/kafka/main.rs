@@ -12,6 +12,8 @@
 
 #[path = "../chart/mod.rs"]
 mod chart;
+#[path = "../disk/mod.rs"]
+mod disk;
 mod fill;
 mod measure;
 mod soak;

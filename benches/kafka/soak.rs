@@ -17,7 +17,9 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     Broker, PARTITIONS,
     chart::{Series, chart},
-    config, fill, out,
+    config,
+    disk::on_disk,
+    fill, out,
 };
 
 /// Where metrics are asked for.
@@ -85,13 +87,14 @@ pub fn soak(broker: &Broker, folder: &Path, minutes: u64, rate: u64, seed: u64) 
                 panic!("it ended by itself: {ended}\n{}", fs::read_to_string(folder.join("log")).unwrap());
             }
             let lag = lag();
-            let (files, bytes) = on_disk(&folder.join("soak"));
+            let disk = on_disk(&folder.join("soak"));
             let open = fs::read_dir(format!("/proc/{}/fd", child.id())).map_or(0, Iterator::count);
             let memory = resident_memory(child.id()).unwrap_or_default();
             let told = log.metadata().unwrap().len();
             let waits = lag.or(samples.last().map(|(_, last)| last[1])).unwrap_or_default();
             let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
-            let sample = [mib(memory), waits, open as f64, told as f64 / 1024.0, files as f64, mib(bytes)];
+            let sample =
+                [mib(memory), waits, open as f64, told as f64 / 1024.0, (disk.data + disk.log) as f64, mib(disk.bytes)];
             samples.push((began.elapsed().as_secs_f64(), sample));
             if samples.len().is_multiple_of(30) {
                 write(&samples);
@@ -127,23 +130,6 @@ fn lag() -> Option<f64> {
     let lines = answer.lines().filter(|line| line.starts_with("larder_kafka_lag{"));
     let values: Vec<f64> = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).collect();
     (!values.is_empty()).then(|| values.iter().sum())
-}
-
-/// Files and bytes under a folder.
-fn on_disk(folder: &Path) -> (u64, u64) {
-    let (mut files, mut bytes) = (0, 0);
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => {
-                let below = on_disk(&entry.path());
-                (files, bytes) = (files + below.0, bytes + below.1);
-            }
-            Ok(metadata) => (files, bytes) = (files + 1, bytes + metadata.len()),
-            // vacuum was faster
-            Err(_) => {}
-        }
-    }
-    (files, bytes)
 }
 
 fn write(samples: &[(f64, [f64; 6])]) {

@@ -20,7 +20,8 @@ use super::{
     proxy::Proxy,
     python::python,
     rig::{self, Broker},
-    roles::{Worker, rows, wait},
+    roles::{Worker, rows},
+    wait::wait,
 };
 
 /// An S3 server whose bucket `kitchens` holds what is in a folder.

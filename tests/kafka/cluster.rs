@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rand::{Rng as _, SeedableRng as _};
@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     crashes::{RESTLESS, covered, number},
     frames, kitchen, replay, rig, take_in,
+    wait::wait,
 };
 
 /// Two processes of two threads each, at ports that nobody else has.
@@ -33,11 +34,7 @@ fn analytics(config: &Path) -> Child {
 
 /// What a process says when it ends by itself, and that it failed.
 fn failed(mut child: Child) -> String {
-    let began = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it goes on without the other");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait("end of a process without the other", || child.try_wait().unwrap().is_some());
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -66,11 +63,7 @@ fn a_dataflow_of_two_processes_has_the_tables_of_one_whichever_of_them_is_killed
         let mut came = 0;
         while kill < kills && came < all {
             let mut two = [start(&["--quiet", "run", "--config", rig::text(&config)]), analytics(&config)];
-            let began = Instant::now();
-            while covered(&at(&name), "shared", 3) == came {
-                assert!(began.elapsed() < Duration::from_secs(60), "two processes take in nothing");
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait("record that two processes took in", || covered(&at(&name), "shared", 3) > came);
             std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
             two.rotate_left(kill as usize % 2);
             let [mut killed, other] = two;

@@ -10,7 +10,7 @@ use larder::lake::Lake;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{frames, kitchen, proxy::Proxy, replay, rig, take_in};
+use super::{frames, kitchen, proxy::Proxy, replay, rig, take_in, wait::wait};
 
 /// Commits as often as it can, so that whatever happens, happens in the midst of one.
 pub const RESTLESS: &str =
@@ -87,14 +87,10 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() {
     broker.restart();
     replay(rest, &["--to-kafka", &broker.address, "--topic", "kitchens"]);
     // it is still the same process that takes in what came since
-    let began = std::time::Instant::now();
     let all = take_in(&broker.config(kitchen.path(), "count", &frames("kitchens")))["events"].as_u64().unwrap();
-    while covered(&at("lake"), "kitchens", 3) < all && began.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait("end of the records", || covered(&at("lake"), "kitchens", 3) == all);
     rig::kill(child.id(), "-TERM");
     assert!(child.wait().unwrap().success(), "it did not end in good order");
-    assert_eq!(covered(&at("lake"), "kitchens", 3), all);
     assert_eq!(rig::contents(&at("lake")), expected);
 }
 
@@ -124,11 +120,10 @@ fn a_connection_that_is_slowed_and_cut_costs_nothing_but_time() {
     }
     proxy.slow(false);
     println!("seed {seed}: covered of {all} at each cut: {came:?}");
-    let began = std::time::Instant::now();
-    while covered(&at("lake"), "kitchens", 3) < all && began.elapsed() < Duration::from_secs(120) {
+    wait("end of the records", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended with the connection");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+        covered(&at("lake"), "kitchens", 3) == all
+    });
     rig::kill(child.id(), "-TERM");
     assert!(child.wait().unwrap().success(), "it did not end in good order");
     assert_eq!(rig::contents(&at("lake")), expected);

@@ -16,6 +16,7 @@ mod roundtrip;
 #[cfg(feature = "tls")]
 mod secure;
 mod service;
+mod wait;
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::proxy::Proxy;
+use super::{proxy::Proxy, wait::wait};
 use larder::lake::Lake;
 use larder_records::Digest;
 use rdkafka::{
@@ -17,6 +17,7 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::DeliveryResult,
+    metadata::MetadataTopic,
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
 
@@ -116,16 +117,11 @@ impl Broker {
         let made = block_on(admin.create_topics([&topic], &AdminOptions::new()));
         made.unwrap().into_iter().for_each(|topic| drop(topic.unwrap()));
         // made is not known yet: who asked at once could be told that there is none
-        loop {
+        wait("topic that was made", || {
             let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
-            let found = metadata.topics().iter().find(|topic| topic.name() == name);
-            if found.is_some_and(|topic| {
-                topic.partitions().iter().filter(|of| of.leader() >= 0).count() == partitions as usize
-            }) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            let led = |topic: &MetadataTopic| topic.partitions().iter().filter(|of| of.leader() >= 0).count();
+            metadata.topics().iter().any(|topic| topic.name() == name && led(topic) == partitions as usize)
+        });
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -149,9 +145,7 @@ impl Broker {
             let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
             metadata.topics().iter().any(|topic| topic.name() == name)
         };
-        while there() {
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        wait("end of a topic", || !there());
     }
 
     /// The offset behind the last record of a partition.

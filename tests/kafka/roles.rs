@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use larder::{
@@ -19,7 +19,11 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
-use super::{crashes::number, kitchen, kitchen_over, learn, replay, rig, take_in};
+use super::{
+    crashes::number,
+    kitchen, kitchen_over, learn, replay, rig, take_in,
+    wait::{came, wait},
+};
 
 /// The configuration of workers of a group, with further keys and properties.
 fn lookout(broker: &rig::Broker, kitchen: &TempDir, group: &str, topics: [&str; 2], keys: [&str; 2]) -> PathBuf {
@@ -84,23 +88,6 @@ fn no_picture() -> Vec<u8> {
         payload: Payload::Image(Image { encoding: ImageEncoding::Jpeg, data: b"\xff\xd8 no more".to_vec().into() }),
     };
     encode_frame(&frame, &names).unwrap().encode_to_vec()
-}
-
-/// Waits until `there` is.
-pub fn wait(what: &str, there: impl Fn() -> bool) {
-    assert!(came(Duration::from_secs(300), there), "in five minutes there was no {what}");
-}
-
-/// Waits until `there` is, or so long; whether it came to be.
-fn came(patience: Duration, there: impl Fn() -> bool) -> bool {
-    let began = Instant::now();
-    while !there() {
-        if began.elapsed() > patience {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    true
 }
 
 #[test]

@@ -7,9 +7,10 @@ use super::{
     poison::reading,
     replay,
     rig::{self, Broker},
-    roles::{look_out, rows, wait},
+    roles::{look_out, rows},
     roundtrip::captured,
     take_in,
+    wait::wait,
 };
 
 /// An authority that signed nothing here.

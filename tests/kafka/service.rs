@@ -4,12 +4,20 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use larder::lake::Lake;
 
-use super::{frames, poison::reading, rig};
+use super::{
+    frames,
+    poison::reading,
+    rig,
+    wait::{came, wait},
+};
+
+/// How long a number takes at most to be told.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The status and body at a path.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -19,18 +27,6 @@ fn get(address: &str, path: &str) -> (u16, String) {
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
-/// Waits until `there` is; whether it came to be.
-fn waited(there: impl Fn() -> bool) -> bool {
-    let began = Instant::now();
-    while !there() {
-        if began.elapsed() > Duration::from_secs(60) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    true
 }
 
 #[test]
@@ -50,11 +46,11 @@ fn a_run_tells_what_came_in_and_commits_it_when_it_is_told_to_end() {
     let first = lines.next().unwrap();
     let address = first.strip_prefix("metrics at http://").and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
     assert_eq!(get(address, "/health").0, 200);
-    assert!(waited(|| get(address, "/ready").0 == 200));
+    wait("run that is ready", || get(address, "/ready").0 == 200);
     broker.produce("watched", 1, &values.iter().map(|value| Some(value.as_slice())).collect::<Vec<_>>());
     broker.produce("watched", 0, &[Some(b"?")]);
     let tells = |line: &str| get(address, "/metrics").1.lines().any(|found| found == line);
-    assert!(waited(|| tells("larder_events_total 51")), "{}", get(address, "/metrics").1);
+    assert!(came(PATIENCE, || tells("larder_events_total 51")), "{}", get(address, "/metrics").1);
     for line in [
         "larder_readings_total 50",
         "larder_dead_letters_total 1",
@@ -62,7 +58,7 @@ fn a_run_tells_what_came_in_and_commits_it_when_it_is_told_to_end() {
         "larder_kafka_lag{topic=\"watched\",partition=\"1\"} 0",
         "larder_commits_total 0",
     ] {
-        assert!(waited(|| tells(line)), "{line} is not in {}", get(address, "/metrics").1);
+        assert!(came(PATIENCE, || tells(line)), "{line} is not in {}", get(address, "/metrics").1);
     }
     rig::kill(child.id(), "-TERM");
     assert!(child.wait().unwrap().success());
