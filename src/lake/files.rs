@@ -28,6 +28,7 @@ use parquet::{
 
 use super::{
     error::{LakeError, Place, io},
+    pages,
     part::Sieve,
     spec::TableSpec,
 };
@@ -36,6 +37,8 @@ use super::{
 pub(super) const MAX_ROWS: usize = 1 << 18;
 /// Rows a row group holds at most: what a reader can skip.
 const GROUP_ROWS: usize = 1 << 16;
+/// Rows that are decoded at a time. What a reader sets aside for them it keeps, however few it finds, and so they are copied together.
+const BATCH_ROWS: usize = 1 << 13;
 /// How hard zstd tries.
 const LEVEL: i32 = 3;
 
@@ -177,8 +180,8 @@ pub(super) fn read(place: Place<'_>, path: &Path, schema: &SchemaRef) -> Result<
     collected(here, builder, schema)
 }
 
-/// The rows of a data file that belong to a part, without the partition columns. The others are passed over once it is known that
-/// they do not.
+/// The rows of a data file that belong to a part, without the partition columns. Pages in which none can lie are left out, and of the
+/// others rows are passed over once it is known that they do not belong to it.
 pub(super) fn read_sifted(
     place: Place<'_>,
     path: &Path,
@@ -189,8 +192,11 @@ pub(super) fn read_sifted(
     let here = Place { path, ..place };
     let file = File::open(path).map_err(io(path))?;
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let builder =
+    let mut builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| here.parquet(error))?;
+    if let Some(rows) = pages::wanted(&builder, sieve, time).map_err(|error| here.parquet(error))? {
+        builder = builder.with_row_selection(rows);
+    }
     let mask = projection(here, &builder, &sieve.columns(time))?.1;
     let sieve = sieve.clone();
     let filter = ArrowPredicateFn::new(mask, move |batch| sieve.mask(time, &batch));
@@ -224,9 +230,11 @@ fn collected(
     builder: ParquetRecordBatchReaderBuilder<File>,
     schema: &SchemaRef,
 ) -> Result<RecordBatch, LakeError> {
-    let reader = builder.with_batch_size(MAX_ROWS).build().map_err(|error| here.parquet(error))?;
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| here.parquet(error))?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| here.arrow(error))?;
-    concat_batches(schema, &batches).map_err(|error| here.arrow(error))
+    // a single one is copied too
+    let none = RecordBatch::new_empty(schema.clone());
+    concat_batches(schema, batches.iter().chain([&none])).map_err(|error| here.arrow(error))
 }
 
 /// Adds the partition columns to rows of a data file: the columns of `spec`, in their order.

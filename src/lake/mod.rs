@@ -17,6 +17,7 @@ mod history;
 mod keeper;
 mod live;
 mod log;
+mod pages;
 mod part;
 mod properties;
 mod row;

@@ -22,6 +22,9 @@ use super::{
     },
 };
 
+/// The column that says whose a row is.
+pub(super) const OWNER: &str = "appliance";
+
 /// Which rows. By default all of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Part<'a> {
@@ -129,26 +132,39 @@ impl Sieve {
             self.first.as_ref().is_none_or(|first| first <= month)
                 && self.last.as_ref().is_none_or(|last| month <= last)
         });
-        let in_time = |[first, last]: [Time; 2]| {
-            self.from.is_none_or(|from| from <= last) && self.until.is_none_or(|until| first < until)
-        };
         in_month
-            && ((self.from.is_none() && self.until.is_none()) || file.times(time).is_none_or(in_time))
-            && file.bounds("appliance").is_none_or(|[low, high]| self.appliances.may_lie_between(low, high))
+            && (!self.asks_when() || file.times(time).is_none_or(|times| self.may_be_within(times)))
+            && file.bounds(OWNER).is_none_or(|[least, greatest]| self.may_be_of(least, greatest))
+    }
+
+    /// Whether rows from the first of these times to the last may be wanted.
+    pub(super) fn may_be_within(&self, [first, last]: [Time; 2]) -> bool {
+        self.from.is_none_or(|from| from <= last) && self.until.is_none_or(|until| first < until)
+    }
+
+    /// Whether rows of appliances from `least` to `greatest`, inclusive, may be wanted.
+    pub(super) fn may_be_of(&self, least: &str, greatest: &str) -> bool {
+        self.appliances.may_lie_between(least, greatest)
     }
 
     /// Whether every row is wanted.
     pub(super) fn is_open(&self) -> bool {
-        self.is_of_all() && self.from.is_none() && self.until.is_none()
+        !self.asks_whose() && !self.asks_when()
     }
 
-    fn is_of_all(&self) -> bool {
-        matches!(self.appliances, Texts::All | Texts::Between(None, None))
+    /// Whether rows of some appliances are not wanted.
+    pub(super) fn asks_whose(&self) -> bool {
+        !matches!(self.appliances, Texts::All | Texts::Between(None, None))
+    }
+
+    /// Whether rows of some times are not wanted.
+    pub(super) fn asks_when(&self) -> bool {
+        self.from.is_some() || self.until.is_some()
     }
 
     /// The columns that [`Sieve::mask`] asks for, where times stand in `time`.
     pub(super) fn columns(&self, time: &'static str) -> Vec<&'static str> {
-        (!self.is_of_all()).then_some("appliance").into_iter().chain([time]).collect()
+        self.asks_whose().then_some(OWNER).into_iter().chain([time]).collect()
     }
 
     /// Which rows of `batch` belong to the part.
@@ -160,11 +176,11 @@ impl Sieve {
             let at = Time(times.value(n));
             self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
         };
-        if self.is_of_all() {
+        if !self.asks_whose() {
             return Ok((0..batch.num_rows()).map(|n| Some(in_time(n))).collect());
         }
-        let appliances = batch.column_by_name("appliance").and_then(|column| column.as_string_opt::<i32>());
-        let appliances = appliances.ok_or_else(|| missing("appliance"))?;
+        let appliances = batch.column_by_name(OWNER).and_then(|column| column.as_string_opt::<i32>());
+        let appliances = appliances.ok_or_else(|| missing(OWNER))?;
         // rows of one appliance lie together
         let mut last = ("", false);
         let mut is_wanted = |text| {
@@ -178,7 +194,7 @@ impl Sieve {
 }
 
 /// The columns that [`spans`] reads, in the order of the file.
-pub(super) const WHOSE: [&str; 2] = ["appliance", "time"];
+pub(super) const WHOSE: [&str; 2] = [OWNER, "time"];
 
 /// The earliest and the latest time of each appliance in the columns [`WHOSE`] of a file. Files are sorted by appliance, so there are few
 /// texts.

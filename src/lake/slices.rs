@@ -7,6 +7,7 @@ use larder_records::{Names, Reading, Time};
 use super::{
     Dated, Lake, LakeError, Part, Row, Whose,
     live::LiveFile,
+    part::OWNER,
     rows::{
         Month,
         frames::{FrameRow, SightingRow},
@@ -60,7 +61,7 @@ impl Lake {
                 let files = months.entry(month.clone()).or_default();
                 let is_recent = from.is_none_or(|from| file.times(time).is_none_or(|[_, last]| from <= last));
                 if name != Reading::TABLE.name && is_recent {
-                    let least = file.bounds("appliance").map_or_else(String::new, |[low, _]| low.to_owned());
+                    let least = file.bounds(OWNER).map_or_else(String::new, |[low, _]| low.to_owned());
                     files.push((least, file.rows));
                 }
             }

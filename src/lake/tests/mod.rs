@@ -27,6 +27,7 @@ mod epochs;
 mod history;
 mod keeping;
 mod killed;
+mod parts;
 mod readers;
 
 use std::collections::BTreeSet;
