@@ -522,7 +522,7 @@ fn bounds(
     Ok((u64::try_from(first).unwrap_or_default(), u64::try_from(end).unwrap_or_default()))
 }
 
-/// The offset at which `options.start` lies in a partition.
+/// The offset at which `options.start` lies in a partition; its end where nothing came since.
 fn begin(
     consumer: &BaseConsumer<Context>,
     topic: &Topic,
@@ -537,19 +537,21 @@ fn begin(
         Start::Time(time) => time,
     };
     let what = format!("looking for a time in {}/{partition}", topic.name);
-    let found = options.connection.ask(consumer, options.patience, &what, |answer| {
+    // rounded up: not before that time
+    let asked = Offset::Offset(micros.div_euclid(1000) + i64::from(micros % 1000 != 0));
+    let offset = options.connection.ask(consumer, options.patience, &what, |answer| {
         let mut times = TopicPartitionList::new();
-        // rounded up: not before that time
-        times.add_partition_offset(
-            &topic.name,
-            partition,
-            Offset::Offset(micros.div_euclid(1000) + i64::from(micros % 1000 != 0)),
-        )?;
-        consumer.offsets_for_times(times, answer)
+        times.add_partition_offset(&topic.name, partition, asked)?;
+        let answered = consumer.offsets_for_times(times, answer)?;
+        let found = answered.find_partition(&topic.name, partition);
+        let found = found.ok_or(ClientError::OffsetFetch(Code::UnknownPartition))?;
+        // an answer can be well as a whole and tell nothing of a partition; to take that for its end would leave all out
+        found.error()?;
+        match found.offset() {
+            Offset::End => Ok(None),
+            Offset::Offset(offset) if found.offset() != asked => Ok(Some(offset)),
+            _ => Err(ClientError::OffsetFetch(Code::OffsetNotAvailable)),
+        }
     })?;
-    let offset = found.find_partition(&topic.name, partition).map(|found| found.offset());
-    Ok(match offset {
-        Some(Offset::Offset(offset)) => u64::try_from(offset).unwrap_or_default().clamp(first, end),
-        _ => end,
-    })
+    Ok(offset.map_or(end, |offset| u64::try_from(offset).unwrap_or_default().clamp(first, end)))
 }
