@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     crashes::{RESTLESS, covered, number},
     frames, kitchen, replay, rig, take_in,
-    wait::wait,
+    wait::{PATIENCE, came},
 };
 
 /// Two processes of two threads each, at ports that nobody else has.
@@ -34,7 +34,7 @@ fn analytics(config: &Path) -> Child {
 
 /// What a process says when it ends by itself, and that it failed.
 fn failed(mut child: Child) -> String {
-    wait("end of a process without the other", || child.try_wait().unwrap().is_some());
+    assert!(came(PATIENCE, || child.try_wait().unwrap().is_some()), "it goes on without the other");
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -60,10 +60,11 @@ fn a_dataflow_of_two_processes_has_the_tables_of_one_whichever_of_them_is_killed
         let name = format!("shared-{lakes}");
         let keys = format!("{}{RESTLESS}{}", two_processes(), frames("shared"));
         let config = broker.config(kitchen.path(), &name, &keys);
-        let mut came = 0;
-        while kill < kills && came < all {
+        let mut so_far = 0;
+        while kill < kills && so_far < all {
             let mut two = [start(&["--quiet", "run", "--config", rig::text(&config)]), analytics(&config)];
-            wait("record that two processes took in", || covered(&at(&name), "shared", 3) > came);
+            let is_further = || covered(&at(&name), "shared", 3) != so_far;
+            assert!(came(PATIENCE, is_further), "two processes take in nothing");
             std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
             two.rotate_left(kill as usize % 2);
             let [mut killed, other] = two;
@@ -71,8 +72,8 @@ fn a_dataflow_of_two_processes_has_the_tables_of_one_whichever_of_them_is_killed
             killed.wait().unwrap();
             let said = failed(other);
             assert!(said.starts_with("larder: another process of the dataflow is gone: "), "{said}");
-            came = covered(&at(&name), "shared", 3);
-            println!("seed {seed}, lake {lakes}: {came} of {all} covered");
+            so_far = covered(&at(&name), "shared", 3);
+            println!("seed {seed}, lake {lakes}: {so_far} of {all} covered");
             kill += 1;
         }
         let mut other = analytics(&config);

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::Stdio,
-    time::Duration,
 };
 
 use larder::lake::Lake;
@@ -13,11 +12,8 @@ use super::{
     frames,
     poison::reading,
     rig,
-    wait::{came, wait},
+    wait::{PATIENCE, came},
 };
-
-/// How long a number takes at most to be told.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The status and body at a path.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -46,7 +42,7 @@ fn a_run_tells_what_came_in_and_commits_it_when_it_is_told_to_end() {
     let first = lines.next().unwrap();
     let address = first.strip_prefix("metrics at http://").and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
     assert_eq!(get(address, "/health").0, 200);
-    wait("run that is ready", || get(address, "/ready").0 == 200);
+    assert!(came(PATIENCE, || get(address, "/ready").0 == 200));
     broker.produce("watched", 1, &values.iter().map(|value| Some(value.as_slice())).collect::<Vec<_>>());
     broker.produce("watched", 0, &[Some(b"?")]);
     let tells = |line: &str| get(address, "/metrics").1.lines().any(|found| found == line);

@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a process may take for what is done at once.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until `there` is.
 pub fn wait(what: &str, there: impl FnMut() -> bool) {
     assert!(came(Duration::from_secs(300), there), "in five minutes there was no {what}");
@@ -17,7 +20,7 @@ pub fn came(patience: Duration, mut there: impl FnMut() -> bool) -> bool {
         if began.elapsed() > patience {
             return false;
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(50));
     }
     true
 }
